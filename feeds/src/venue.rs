@@ -1,0 +1,85 @@
+//! What an exchange is to the engine: constants, and a way to open a decoding session.
+//!
+//! A session gets bytes and a receive time and returns what it wants done. It does nothing itself.
+
+use crate::frame::{Frame, FrameKind};
+use crate::symbol::{SymbolId, SymbolTable};
+use crate::tick::Tick;
+use crate::time::Nanos;
+
+/// How a repeated tick of a venue is known (kept per symbol, in the symbol's own state).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuplicateKey {
+    /// Ids count up by one: a repeat is an id seen, and a jump is a gap.
+    Contiguous,
+    /// Ids are unique, not contiguous: a repeat is one of the last ids.
+    Unique,
+    /// One id for several fills: a repeat has the id, price, size, side and time of one of the last rows.
+    Row,
+    /// Nothing tells.
+    None,
+}
+
+/// A host and path that a venue answers to.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// The host's name.
+    pub host: &'static str,
+    /// What the path begins with; empty for any.
+    pub path: &'static str,
+}
+
+/// An exchange's market: one namespace of symbols.
+pub trait Venue: Sync {
+    /// The id in symbols (`binance`), lower case.
+    fn id(&self) -> &'static str;
+    /// Its name for people.
+    fn name(&self) -> &'static str;
+    /// Hosts and paths that it answers or answered to, the current one first.
+    fn endpoints(&self) -> &'static [Endpoint];
+    /// How repeated trades are known.
+    fn trade_key(&self) -> DuplicateKey;
+    /// How repeated quotes are known.
+    fn quote_key(&self) -> DuplicateKey;
+    /// The channels that are decoded, by the names used in configurations (`trades`, `quotes`).
+    fn channels(&self) -> &'static [&'static str];
+    /// One line: what shows that nothing is missing, and where nothing can.
+    fn completeness(&self) -> &'static str;
+    /// True if this frame is plainly this venue's; how captures that name no endpoint are told apart.
+    fn recognises(&self, payload: &[u8]) -> bool;
+    /// A fresh session for one connection.
+    fn open(&self) -> Box<dyn Session>;
+}
+
+/// The decoding state of one connection.
+pub trait Session: Send {
+    /// Decodes one frame, appending what it means to `out`, and says what it was.
+    fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind;
+    /// The end of the connection or capture: whatever still waits comes out, as rejected if need be.
+    fn finish(&mut self, out: &mut Output);
+}
+
+/// What a session wants done, in order of each list.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Decoded ticks.
+    pub ticks: Vec<Tick>,
+    /// Ranges that the venue itself shows to be missing.
+    pub gaps: Vec<Gap>,
+    /// Frames to send.
+    pub sends: Vec<String>,
+    /// The newest estimate of `received_at − exchange time` at rest, whenever it changes, with the number of
+    /// `ticks` that were out before it changed.
+    pub offsets: Vec<(usize, Nanos)>,
+}
+
+/// A range of a symbol's stream that is known to be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Whose.
+    pub symbol: SymbolId,
+    /// The first id missing.
+    pub first_id: u64,
+    /// The last id missing.
+    pub last_id: u64,
+}

@@ -1,0 +1,3 @@
+//! The `tapedeck` program.
+
+fn main() {}
