@@ -41,10 +41,12 @@ impl File {
         if self.stem() == "tests" || self.folder().split('/').any(|part| part == "tests") {
             return "";
         }
-        match self.text.find("\n#[cfg(test)]\nmod ") {
-            Some(end) => &self.text[..=end],
-            None => &self.text,
-        }
+        // `mod tests;` among the modules ends nothing; `mod tests {` does.
+        let mut tests =
+            self.text.match_indices("\n#[cfg(test)]\nmod ").map(|(at, mark)| (at, at + mark.len()));
+        let inline =
+            tests.find(|(_, name)| self.text[*name..].lines().next().is_some_and(|line| line.contains('{')));
+        inline.map_or(&self.text, |(at, _)| &self.text[..=at])
     }
 
     /// The numbered lines of [`File::program`] without comments.
@@ -163,6 +165,14 @@ fn comments_end_code_but_not_inside_strings() {
     assert_eq!(without_comment("a(); // b"), "a(); ");
     assert_eq!(without_comment(r#"open("wss://x"); // b"#), r#"open("wss://x"); "#);
     assert_eq!(without_comment("/// doc"), "");
+}
+
+#[test]
+fn the_program_ends_where_its_tests_begin() {
+    let file =
+        File::new("src/a.rs", "//! A.\n#[cfg(test)]\nmod tests;\na\n#[cfg(test)]\nmod more {}\nb\n", false);
+    assert!(file.program().ends_with("a\n"));
+    assert_eq!(File::new("src/a/tests.rs", "a", false).program(), "");
 }
 
 #[test]
