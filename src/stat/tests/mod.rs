@@ -32,7 +32,7 @@ fn product_units(price: Decimal, size: Decimal) -> BigInt {
 /// Reads a plain text back: the only way in which these tests look into a sum.
 fn parsed(text: &str) -> BigInt {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    assert!(!fraction.ends_with('0') && (fraction.is_empty() == !text.contains('.')), "not lowest: {text}");
+    assert!(!fraction.ends_with('0') && fraction.is_empty() != text.contains('.'), "not lowest: {text}");
     let digits = format!("{whole}{fraction:0<FINEST$}");
     digits.parse().unwrap()
 }
