@@ -64,7 +64,10 @@ impl Unit {
     /// [`TimeError::OutOfRange`] outside 1990–2200.
     #[inline]
     pub fn to_nanos(self, value: i64) -> Result<Nanos, TimeError> {
-        value.checked_mul(self.nanos()).filter(|t| (EARLIEST..LATEST).contains(t)).ok_or(TimeError::OutOfRange)
+        value
+            .checked_mul(self.nanos())
+            .filter(|t| (EARLIEST..LATEST).contains(t))
+            .ok_or(TimeError::OutOfRange)
     }
 }
 
