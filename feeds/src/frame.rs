@@ -145,7 +145,15 @@ mod tests {
     fn every_kind() -> Vec<FrameKind> {
         let broken = FrameKind::Broken(FrameError::new("not JSON", b"{"));
         let (passed, unknown) = (FrameKind::PassedOver("depth"), FrameKind::Unknown("new".to_owned()));
-        vec![FrameKind::Ticks, FrameKind::Control, FrameKind::Heartbeat, passed, unknown, broken, FrameKind::Blank]
+        vec![
+            FrameKind::Ticks,
+            FrameKind::Control,
+            FrameKind::Heartbeat,
+            passed,
+            unknown,
+            broken,
+            FrameKind::Blank,
+        ]
     }
 
     #[test]

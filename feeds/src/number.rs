@@ -314,11 +314,21 @@ mod tests {
 
     #[test]
     fn what_is_no_number_or_does_not_fit_is_told_apart() {
-        let not = ["", "-", "+", ".", "-.", "NaN", "inf", "Infinity", "1,5", "0x10", "1.2.3", "1..2", "--1", " 1", "1 "];
+        let not = [
+            "", "-", "+", ".", "-.", "NaN", "inf", "Infinity", "1,5", "0x10", "1.2.3", "1..2", "--1", " 1",
+            "1 ",
+        ];
         for text in not.into_iter().chain(["1e", "1e+", "e5", "1e5.0", "1_000", "٣", "1.5x", "\u{0}"]) {
             assert_eq!(parse(text), Err(NumberError::NotANumber), "{text:?}");
         }
-        let out = ["9223372036854775808", "0.0000000000000000001", "1e-19", "1e19", "1e65", "1e-99999999999999999999"];
+        let out = [
+            "9223372036854775808",
+            "0.0000000000000000001",
+            "1e-19",
+            "1e19",
+            "1e65",
+            "1e-99999999999999999999",
+        ];
         for text in out.into_iter().chain(["99999999999999999999999", "12345678901234567890.5"]) {
             assert_eq!(parse(text), Err(NumberError::OutOfRange), "{text:?}");
         }
@@ -328,7 +338,8 @@ mod tests {
     fn number() -> impl Strategy<Value = String> {
         ("[+-]?", "0{0,3}", any::<u64>(), 0usize..20, 0usize..25, 0usize..12).prop_map(
             |(sign, zeros, mantissa, shift, scale, trailing)| {
-                let mut digits = format!("{:0>width$}", mantissa / 10u64.pow(shift as u32 % 20), width = scale + 1);
+                let mut digits =
+                    format!("{:0>width$}", mantissa / 10u64.pow(shift as u32 % 20), width = scale + 1);
                 let point = digits.len() - scale;
                 if scale > 0 {
                     digits.insert(point, '.');

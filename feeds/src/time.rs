@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn digits_are_digits_only() {
         assert_eq!(parse_digits(b"9223372036854775807"), Some(i64::MAX));
-        for text in ["", "9223372036854775808", "9999999999999999999", "00000000000000000001", "+1", "-1", "1 ", "1."] {
+        for text in
+            ["", "9223372036854775808", "9999999999999999999", "00000000000000000001", "+1", "-1", "1 ", "1."]
+        {
             assert_eq!(parse_digits(text.as_bytes()), None, "{text:?}");
         }
     }
@@ -188,7 +190,9 @@ mod tests {
     #[test]
     fn words_in_any_offset_are_utc() {
         let same = ["2024-08-08T23:54:15.342Z", "2024-08-09T01:54:15.342+02:00", "2024-08-08 23:54:15.342"];
-        for text in same.into_iter().chain(["2024-08-08T23:54:15.342000", "2024-08-08T19:54:15.342000000-04:00"]) {
+        for text in
+            same.into_iter().chain(["2024-08-08T23:54:15.342000", "2024-08-08T19:54:15.342000000-04:00"])
+        {
             assert_eq!(parse_words(text), Ok(NOON), "{text}");
         }
         assert_eq!(parse_words("2024-08-08T23:54:15Z"), Ok(NOON - 342_000_000));

@@ -333,7 +333,8 @@ impl<'de> Visitor<'de> for WholeVisitor {
             if !slot.is_empty() {
                 return Err(A::Error::custom(format_args!("field `{key}` twice")));
             }
-            if token != b"null" {
+            // `"result":null` is how a request is answered; elsewhere null is nothing.
+            if token != b"null" || key == "result" {
                 *slot = token;
             }
         }
