@@ -13,8 +13,6 @@ pub mod venue;
 
 pub mod venues;
 
-pub mod offset;
-
 pub mod tick;
 
 pub mod number;
