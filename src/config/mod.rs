@@ -1,1 +1,208 @@
-//! config
+//! The configuration: what the user wrote ([`raw`]) checked and turned into what the engine uses ([`Config`]).
+//!
+//! Everything that is wrong is reported at once, with line, column and the nearest right name ([`problem`]). The
+//! names of statistics and venues come from the lists in the code ([`catalogue`]), every bound from [`limits`].
+
+pub mod catalogue;
+pub mod digest;
+pub mod duration;
+pub mod limits;
+pub mod nearest;
+mod problem;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use feeds::number::Decimal;
+use feeds::symbol::Symbol;
+use feeds::time::{Nanos, SECOND};
+
+pub use catalogue::{Catalogue, WINDOW_KINDS, WindowKind};
+pub use problem::ConfigError;
+
+/// A configuration that holds together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The engine's settings.
+    pub engine: Engine,
+    /// The windows, in the order of the file, which is part of the results' order. Never empty; names are unique.
+    pub windows: Vec<WindowSpec>,
+    /// What to connect to.
+    pub feeds: Vec<FeedSpec>,
+    /// What is known of instruments beside their ticks.
+    pub instruments: Vec<Instrument>,
+    /// What belongs together.
+    pub groups: Vec<Group>,
+}
+
+/// `[engine]`. Durations are nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// The database's directory.
+    pub db: Option<PathBuf>,
+    /// How far behind its symbol's newest tick a tick may be and still count.
+    pub lateness: Nanos,
+    /// How far ahead of its receive time a tick's time may be.
+    pub max_ahead: Nanos,
+    /// How long a symbol is quiet before the clock moves its frontier.
+    pub idle: Nanos,
+    /// Threads that apply ticks; `None` for one per core.
+    pub workers: Option<usize>,
+    /// Time between checkpoints.
+    pub checkpoint_every: Nanos,
+    /// Entries between checkpoints.
+    pub checkpoint_entries: u64,
+    /// What a commit survives.
+    pub sync: Durability,
+}
+
+/// What a commit survives when it is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process; a power loss takes at most [`limits::SYNC_EVERY`].
+    Default,
+    /// A power loss.
+    Always,
+}
+
+/// How a window cuts its symbol's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Adjoining spans of one size, aligned to the epoch.
+    Tumbling,
+}
+
+impl Cut {
+    /// The name in configurations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cut::Tumbling => "tumbling",
+        }
+    }
+}
+
+/// One window to be kept for every symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowSpec {
+    /// Its name in outputs: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// How it cuts.
+    pub kind: Cut,
+    /// Its span.
+    pub size: Nanos,
+    /// Its statistics in the order of their columns, sets expanded, each once.
+    pub stats: Vec<&'static str>,
+}
+
+/// One venue's symbols to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedSpec {
+    /// The venue's id.
+    pub venue: String,
+    /// Native names.
+    pub symbols: Vec<String>,
+    /// Channels, all that the venue has unless some are named.
+    pub channels: Vec<String>,
+}
+
+/// What is known of an instrument beside its ticks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instrument {
+    /// Whose.
+    pub symbol: Symbol,
+    /// Base units in one contract.
+    pub multiplier: Option<Decimal>,
+    /// True if a contract is worth an amount of the quote currency.
+    pub inverse: bool,
+    /// The smallest step of the price.
+    pub tick: Option<Decimal>,
+    /// The smallest step of the size.
+    pub lot: Option<Decimal>,
+    /// Digits behind the point in prices that the venue sends as scaled integers.
+    pub scale: Option<u8>,
+}
+
+/// Symbols that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its symbols.
+    pub symbols: Vec<Symbol>,
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine {
+            db: None,
+            lateness: limits::LATENESS,
+            max_ahead: limits::MAX_AHEAD,
+            idle: limits::IDLE,
+            workers: None,
+            checkpoint_every: limits::CHECKPOINT_EVERY,
+            checkpoint_entries: limits::CHECKPOINT_ENTRIES,
+            sync: Durability::Default,
+        }
+    }
+}
+
+impl Config {
+    /// The configuration without a file: windows `1s` and `1m` with the set `bar`.
+    #[must_use]
+    pub fn standard(names: &Catalogue) -> Config {
+        Config {
+            engine: Engine::default(),
+            windows: standard_windows(names),
+            feeds: Vec::new(),
+            instruments: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Reads and checks the file `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with everything that is wrong.
+    pub fn load(path: &Path, names: &Catalogue) -> Result<Config, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let mut text = String::new();
+        file.take(limits::CONFIG_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > limits::CONFIG_BYTES_MAX {
+            let message = format!("more than {} bytes are no configuration", limits::CONFIG_BYTES_MAX);
+            return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, message)));
+        }
+        Config::parse(&path.display().to_string(), &text, names)
+    }
+
+    /// Checks the configuration `text` from a file called `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Wrong`], with everything that is wrong.
+    pub fn parse(name: &str, text: &str, names: &Catalogue) -> Result<Config, ConfigError> {
+        let problems = problem::Problems::new(name, text);
+        let raw = raw::read(text, &problems);
+        let config = validate::Checker { problems: &problems, names }.config(&raw);
+        problems.into_result()?;
+        Ok(config)
+    }
+}
+
+fn standard_windows(names: &Catalogue) -> Vec<WindowSpec> {
+    let window = |name: &str, size| WindowSpec {
+        name: name.to_owned(),
+        kind: Cut::Tumbling,
+        size,
+        stats: names.expand(DEFAULT_SET).unwrap_or_default(),
+    };
+    vec![window("1s", SECOND), window("1m", 60 * SECOND)]
+}
+
+/// The statistics of a window that names none.
+const DEFAULT_SET: &str = "bar";

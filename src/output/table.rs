@@ -154,6 +154,6 @@ fn show_float(value: f64) -> String {
     if magnitude != 0.0 && !(1e-4..1e15).contains(&magnitude) {
         return format!("{value:.5e}");
     }
-    let whole_digits = if magnitude < 1.0 { 0 } else { magnitude.log10() as usize + 1 };
+    let whole_digits = if magnitude < 1.0 { 0 } else { format!("{:.0}", magnitude.trunc()).len() };
     format!("{value:.*}", 6usize.saturating_sub(whole_digits).max(2))
 }

@@ -129,7 +129,10 @@ impl Batch {
     /// Bytes of all keys and values.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.changes.iter().map(|(_, key, value)| (key.len() + value.as_ref().map_or(0, Vec::len)) as u64).sum()
+        self.changes
+            .iter()
+            .map(|(_, key, value)| (key.len() + value.as_ref().map_or(0, Vec::len)) as u64)
+            .sum()
     }
 
     /// The changes, sorted by family and key: later changes of a key stay behind earlier ones.

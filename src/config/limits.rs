@@ -1,0 +1,124 @@
+//! Every bound of the engine in one place, with the arithmetic behind it.
+//!
+//! A bound that a configuration can move stands here with its default and its ends; the others are what the memory
+//! of the whole process is reckoned from.
+
+use feeds::tick::Tick;
+use feeds::time::{Nanos, SECOND};
+
+/// Ticks of an epoch for each symbol touched lately: enough to pay for a message to an actor.
+pub const EPOCH_TICKS_PER_SYMBOL: usize = 8;
+/// Fewest ticks at which an epoch is cut while more are waiting. At 10 M ticks/s an epoch of 8,192 is 0.8 ms of work
+/// against the 5–20 µs that it costs to send one around.
+pub const EPOCH_TICKS_MIN: usize = 8_192;
+/// Most ticks of an epoch: what 32,768 symbols with 8 ticks each give.
+pub const EPOCH_TICKS_MAX: usize = 262_144;
+/// Epochs between the sequencer and the commit. Two keep decoding, applying and committing at work together; the
+/// other two take up the difference between one epoch and the next.
+pub const EPOCHS_IN_FLIGHT: usize = 4;
+/// Bytes of ticks in the epochs in flight. Epochs of the largest size reach this bound before they are four; it
+/// holds two of them, so that one can be gathered while another is applied.
+pub const EPOCH_BYTES_IN_FLIGHT: usize = 64 << 20;
+/// Messages that a mailbox holds: one share of each epoch in flight, and room for the messages that are no epochs
+/// (a question, a barrier, the end), each of which is sent one at a time.
+pub const MAILBOX_MESSAGES: usize = EPOCHS_IN_FLIGHT + 4;
+
+const _: () = assert!(EPOCH_TICKS_MIN <= EPOCH_TICKS_MAX);
+const _: () = assert!(EPOCH_TICKS_MAX.is_multiple_of(EPOCH_TICKS_PER_SYMBOL));
+const _: () = assert!(2 * EPOCH_TICKS_MAX * size_of::<Tick>() <= EPOCH_BYTES_IN_FLIGHT);
+const _: () = assert!(EPOCHS_IN_FLIGHT * EPOCH_TICKS_MIN * size_of::<Tick>() <= EPOCH_BYTES_IN_FLIGHT);
+const _: () = assert!(MAILBOX_MESSAGES > EPOCHS_IN_FLIGHT);
+
+/// The most ticks that an epoch may have when `symbols` symbols were touched lately.
+#[must_use]
+pub const fn epoch_ticks(symbols: usize) -> usize {
+    let wanted = symbols.saturating_mul(EPOCH_TICKS_PER_SYMBOL);
+    if wanted < EPOCH_TICKS_MIN {
+        EPOCH_TICKS_MIN
+    } else if wanted > EPOCH_TICKS_MAX {
+        EPOCH_TICKS_MAX
+    } else {
+        wanted
+    }
+}
+
+/// Threads that apply ticks, at most; beyond the cores of any one machine more only cost.
+pub const WORKERS_MAX: usize = 256;
+
+/// Entries after which a checkpoint is due, by default: at 1 M ticks/s one a second, and 0.1 s of work to do again.
+pub const CHECKPOINT_ENTRIES: u64 = 1_000_000;
+/// Fewest and most entries between checkpoints that a configuration may ask for.
+pub const CHECKPOINT_ENTRIES_RANGE: (u64, u64) = (1_000, 1_000_000_000);
+/// Time after which a checkpoint is due, by default.
+pub const CHECKPOINT_EVERY: Nanos = 5 * SECOND;
+/// Shortest and longest time between checkpoints that a configuration may ask for.
+pub const CHECKPOINT_EVERY_RANGE: (Nanos, Nanos) = (SECOND / 10, 3_600 * SECOND);
+/// How often the log is synced where `sync` is `default`: what a power loss can take.
+pub const SYNC_EVERY: Nanos = SECOND / 10;
+/// How long a batch is tried again when the disk is full, before the run gives up (resumable).
+pub const DISK_FULL_RETRY: Nanos = 5 * SECOND;
+
+const _: () = assert!(CHECKPOINT_ENTRIES >= EPOCH_TICKS_MAX as u64);
+const _: () = assert!(CHECKPOINT_ENTRIES_RANGE.0 <= CHECKPOINT_ENTRIES);
+const _: () = assert!(CHECKPOINT_ENTRIES <= CHECKPOINT_ENTRIES_RANGE.1);
+const _: () = assert!(SYNC_EVERY <= CHECKPOINT_EVERY);
+
+/// Windows in one stored value. With 17 columns at 3 bytes a value, a block of 64 takes 3 KiB: one page of the store.
+pub const BLOCK_WINDOWS: usize = 64;
+
+/// The last ids (or rows) of a symbol that a repeat is looked for in, where ids are unique but not contiguous.
+/// Reconnects send the last 50 to 1,000 trades again. 8 KiB a symbol, made when first needed.
+pub const UNIQUE_RING: usize = 1_024;
+/// Ranges of missing contiguous ids of a symbol that may still be filled; the oldest is given up first. 16 KiB.
+pub const OPEN_HOLES: usize = 1_024;
+/// Untimed quotes of a symbol that wait for the connection's first offset estimate.
+pub const UNTIMED_QUOTES_WAITING: usize = 1_000;
+/// Timed events of a connection over which its clock offset is estimated.
+pub const OFFSET_EVENTS: usize = 1_024;
+
+/// Bad rows and frames that are shown before they are only counted.
+pub const COMPLAINTS_SHOWN: usize = 10;
+
+/// How far behind its symbol's newest tick a tick may be and still count, by default.
+pub const LATENESS: Nanos = 2 * SECOND;
+/// Largest lateness; windows stay open, and in memory, for that long.
+pub const LATENESS_MAX: Nanos = 86_400 * SECOND;
+/// How far ahead of its receive time a tick's time may be, by default.
+pub const MAX_AHEAD: Nanos = 10 * SECOND;
+/// Largest `max_ahead`.
+pub const MAX_AHEAD_MAX: Nanos = 86_400 * SECOND;
+/// How long a symbol is quiet before the clock moves its frontier, by default.
+pub const IDLE: Nanos = 10 * SECOND;
+/// Shortest and longest `idle`; clock entries come once a second.
+pub const IDLE_RANGE: (Nanos, Nanos) = (SECOND, 86_400 * SECOND);
+/// Without receive times, a jump forward by more than this waits for the next tick to confirm it.
+pub const JUMP_MAX: Nanos = 600 * SECOND;
+
+const _: () = assert!(LATENESS <= LATENESS_MAX && MAX_AHEAD <= MAX_AHEAD_MAX);
+const _: () = assert!(IDLE_RANGE.0 <= IDLE && IDLE <= IDLE_RANGE.1);
+
+/// Windows that a configuration may have.
+pub const WINDOWS_MAX: usize = 64;
+/// Smallest size of a window.
+pub const WINDOW_SIZE_MIN: Nanos = SECOND / 1_000;
+/// Largest size of a window.
+pub const WINDOW_SIZE_MAX: Nanos = 7 * 86_400 * SECOND;
+/// Longest name of a window or group, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Largest configuration file that is read.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+const _: () = assert!(WINDOW_SIZE_MIN < WINDOW_SIZE_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_follow_the_symbols_between_their_ends() {
+        assert_eq!(epoch_ticks(0), EPOCH_TICKS_MIN);
+        assert_eq!(epoch_ticks(1_024), EPOCH_TICKS_MIN);
+        assert_eq!(epoch_ticks(10_000), 80_000);
+        assert_eq!(epoch_ticks(usize::MAX), EPOCH_TICKS_MAX);
+    }
+}
