@@ -137,3 +137,60 @@ fn bump(counts: &mut BTreeMap<String, u64>, name: &str, n: u64) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_kind() -> Vec<FrameKind> {
+        let broken = FrameKind::Broken(FrameError::new("not JSON", b"{"));
+        let (passed, unknown) = (FrameKind::PassedOver("depth"), FrameKind::Unknown("new".to_owned()));
+        vec![
+            FrameKind::Ticks,
+            FrameKind::Control,
+            FrameKind::Heartbeat,
+            passed,
+            unknown,
+            broken,
+            FrameKind::Blank,
+        ]
+    }
+
+    #[test]
+    fn each_kind_is_counted_once_and_they_add_up() {
+        let mut counts = FrameCounts::default();
+        for kind in every_kind() {
+            counts.count(&kind);
+            assert!(counts.adds_up(), "{kind:?}");
+        }
+        assert_eq!(counts.frames, 7);
+        assert_eq!((counts.passed_over["depth"], counts.unknown["new"], counts.broken), (1, 1, 1));
+        let mut twice = counts.clone();
+        twice.merge(&counts);
+        twice.count_ticks(5);
+        assert_eq!((twice.frames, twice.ticks, twice.passed_over["depth"]), (19, 7, 2));
+        assert!(twice.adds_up());
+        twice.frames += 1;
+        assert!(!twice.adds_up());
+    }
+
+    #[test]
+    fn names_of_unknown_kinds_are_bounded() {
+        let mut counts = FrameCounts::default();
+        for name in 0..UNKNOWN_KINDS + 10 {
+            counts.count(&FrameKind::Unknown(name.to_string()));
+        }
+        counts.count(&FrameKind::Unknown("0".to_owned()));
+        assert_eq!(counts.unknown.len(), UNKNOWN_KINDS + 1);
+        assert_eq!((counts.unknown["?"], counts.unknown["0"]), (10, 2));
+        assert!(counts.adds_up());
+    }
+
+    #[test]
+    fn excerpts_are_cut_and_always_text() {
+        let error = FrameError::new("not JSON", &[0xff; 1_000]);
+        assert_eq!(error.excerpt.chars().count(), EXCERPT_BYTES);
+        let error = FrameError::new("no price", b"{\"p\"}");
+        assert_eq!(error.to_string(), r#"no price: "{\"p\"}""#);
+    }
+}

@@ -13,6 +13,8 @@ pub mod venue;
 
 pub mod venues;
 
+pub mod offset;
+
 pub mod tick;
 
 pub mod number;

@@ -90,7 +90,11 @@ impl SymbolTable {
                 self.insert(native, symbol)
             }
         };
-        self.last = Some((native.to_vec(), id));
+        // The buffer is used again: symbols take turns by the tick.
+        let mut name = self.last.take().map(|(name, _)| name).unwrap_or_default();
+        name.clear();
+        name.extend_from_slice(native);
+        self.last = Some((name, id));
         id
     }
 
@@ -113,5 +117,39 @@ impl SymbolTable {
     #[must_use]
     pub fn symbols(&self) -> &[Symbol] {
         &self.symbols
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_numbered_in_the_order_of_meeting() {
+        let mut table = SymbolTable::new("binance");
+        let names: [&[u8]; 6] = [b"BTCUSDT", b"ETHUSDT", b"BTCUSDT", b"BTCUSDT", b"X", b"ETHUSDT"];
+        let ids = names.map(|name| table.intern(name).0);
+        assert_eq!(ids, [0, 1, 0, 0, 2, 1]);
+        let texts: Vec<&str> = table.symbols().iter().map(Symbol::as_str).collect();
+        assert_eq!(texts, ["binance:BTCUSDT", "binance:ETHUSDT", "binance:X"]);
+    }
+
+    #[test]
+    fn full_symbols_keep_their_venue() {
+        let mut table = SymbolTable::new("file");
+        let full = Symbol::parse("kraken:BTC/USD").unwrap();
+        let id = table.intern_full(&full);
+        assert_eq!(table.intern_full(&full), id);
+        assert_eq!(table.symbols(), [full.clone()]);
+        assert_eq!((full.venue(), full.native()), ("kraken", "BTC/USD"));
+    }
+
+    #[test]
+    fn a_symbol_has_two_halves() {
+        for text in ["", "BTCUSDT", ":BTCUSDT", "binance:", ":"] {
+            assert_eq!(Symbol::parse(text), None, "{text:?}");
+        }
+        let colons = Symbol::parse("bitfinex:tTESTBTC:TESTUSD").unwrap();
+        assert_eq!(colons.native(), "tTESTBTC:TESTUSD");
     }
 }

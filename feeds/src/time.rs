@@ -64,7 +64,10 @@ impl Unit {
     /// [`TimeError::OutOfRange`] outside 1990–2200.
     #[inline]
     pub fn to_nanos(self, value: i64) -> Result<Nanos, TimeError> {
-        value.checked_mul(self.nanos()).filter(|t| (EARLIEST..LATEST).contains(t)).ok_or(TimeError::OutOfRange)
+        value
+            .checked_mul(self.nanos())
+            .filter(|t| (EARLIEST..LATEST).contains(t))
+            .ok_or(TimeError::OutOfRange)
     }
 }
 
@@ -94,15 +97,16 @@ pub fn parse_digits(text: &[u8]) -> Option<i64> {
     if text.is_empty() || text.len() > 19 {
         return None;
     }
-    let mut value: i64 = 0;
+    // Nineteen digits cannot overflow a u64, so one check at the end is enough.
+    let mut value: u64 = 0;
     for &byte in text {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(i64::from(digit))?;
+        value = value * 10 + u64::from(digit);
     }
-    Some(value)
+    i64::try_from(value).ok()
 }
 
 /// A time in words: RFC 3339 with an offset or `Z`, or `YYYY-MM-DD[T ]HH:MM:SS[.fraction]` taken as UTC.
@@ -135,4 +139,85 @@ pub fn in_range(nanos: Nanos) -> Result<Nanos, TimeError> {
 #[must_use]
 pub fn format(nanos: Nanos) -> String {
     DateTime::from_timestamp_nanos(nanos).to_rfc3339_opts(SecondsFormat::Nanos, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: Nanos = 1_723_161_255_342_000_000;
+
+    #[test]
+    fn the_unit_shows_in_the_magnitude() {
+        for unit in [Unit::Seconds, Unit::Millis, Unit::Micros, Unit::Nanos] {
+            assert_eq!(Unit::by_magnitude(NOON / unit.nanos()), Some(unit));
+            assert_eq!(Unit::by_magnitude(EARLIEST / unit.nanos()), Some(unit));
+            assert_eq!(unit.to_nanos(LATEST / unit.nanos()), Err(TimeError::OutOfRange));
+            assert_eq!(unit.to_nanos(EARLIEST / unit.nanos() - 1), Err(TimeError::OutOfRange));
+            assert_eq!(unit.to_nanos(i64::MAX), Err(TimeError::OutOfRange));
+        }
+        for value in [0, -1, 1_000, i64::MAX, i64::MIN] {
+            assert_eq!(Unit::by_magnitude(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn fractions_keep_their_nanoseconds() {
+        assert_eq!(parse_in(b"1626916403.8469708", Unit::Seconds), Ok(1_626_916_403_846_970_800));
+        assert_eq!(parse_in(b"1626916403.8469708119", Unit::Seconds), Ok(1_626_916_403_846_970_811));
+        assert_eq!(parse_in(b"1626916403", Unit::Seconds), Ok(1_626_916_403 * SECOND));
+        assert_eq!(parse_in(b"1626916403846.5", Unit::Millis), Ok(1_626_916_403_846_500_000));
+        assert_eq!(parse_in(b"", Unit::Seconds), Err(TimeError::NotATime));
+        assert_eq!(parse_in(b"16269164x3", Unit::Seconds), Err(TimeError::NotATime));
+        assert_eq!(parse_in(b"1626916403.8x", Unit::Seconds), Err(TimeError::NotATime));
+        assert_eq!(parse_in(b"-5", Unit::Seconds), Err(TimeError::NotATime));
+        assert_eq!(parse_in(b"9999999999999999999", Unit::Nanos), Err(TimeError::NotATime));
+        assert_eq!(parse_in(b"999999999999999999", Unit::Seconds), Err(TimeError::OutOfRange));
+    }
+
+    #[test]
+    fn digits_are_digits_only() {
+        assert_eq!(parse_digits(b"9223372036854775807"), Some(i64::MAX));
+        for text in
+            ["", "9223372036854775808", "9999999999999999999", "00000000000000000001", "+1", "-1", "1 ", "1."]
+        {
+            assert_eq!(parse_digits(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_in_any_offset_are_utc() {
+        let same = ["2024-08-08T23:54:15.342Z", "2024-08-09T01:54:15.342+02:00", "2024-08-08 23:54:15.342"];
+        for text in
+            same.into_iter().chain(["2024-08-08T23:54:15.342000", "2024-08-08T19:54:15.342000000-04:00"])
+        {
+            assert_eq!(parse_words(text), Ok(NOON), "{text}");
+        }
+        assert_eq!(parse_words("2024-08-08T23:54:15Z"), Ok(NOON - 342_000_000));
+        for text in ["", "yesterday", "2024-13-01T00:00:00Z", "2024-08-08", "1723161255"] {
+            assert_eq!(parse_words(text), Err(TimeError::NotATime), "{text:?}");
+        }
+        for text in ["0001-01-01T00:00:00Z", "1989-12-31T23:59:59.999999999Z", "2200-01-01T00:00:00Z"] {
+            assert_eq!(parse_words(text), Err(TimeError::OutOfRange), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(nanos in EARLIEST..LATEST) {
+            let text = format(nanos);
+            prop_assert_eq!(text.len(), "2024-08-08T23:54:15.342000000Z".len());
+            prop_assert_eq!(parse_words(&text), Ok(nanos));
+            let seconds = format!("{}.{:09}", nanos / SECOND, nanos % SECOND);
+            prop_assert_eq!(parse_in(seconds.as_bytes(), Unit::Seconds), Ok(nanos));
+        }
+
+        #[test]
+        fn digits_agree_with_the_standard_parser(value in any::<u64>()) {
+            let text = value.to_string();
+            prop_assert_eq!(parse_digits(text.as_bytes()), text.parse::<i64>().ok());
+        }
+    }
 }

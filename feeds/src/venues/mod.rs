@@ -1,9 +1,12 @@
 //! The venues: one file each here, and one line each in [`VENUES`].
 
+mod binance;
+
 use crate::venue::Venue;
 
-/// Every venue, in the order of documentation and listings.
-pub static VENUES: &[&dyn Venue] = &[];
+/// Every venue, in the order of documentation and listings. Where frames alone must tell, the first that
+/// recognises one is it.
+pub static VENUES: &[&dyn Venue] = &[&binance::SPOT, &binance::US, &binance::USDM, &binance::COINM];
 
 /// The venue with this id.
 #[must_use]

@@ -1,0 +1,223 @@
+//! How far our clock is from a venue's, by one connection's timed events; and the quotes that wait to be placed.
+//!
+//! The least `received_at − event time` over the last [`WINDOW`] timed events is the clocks' difference and the
+//! shortest way of a frame together. A quote to which the venue gives no time happened at `received_at − offset`,
+//! as nearly as can be said. All of it is computed from the frames alone, so that a replay gets the same.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::symbol::SymbolId;
+use crate::tick::{Event, Quote, Rejection, Tick};
+use crate::time::{Nanos, in_range};
+use crate::venue::Output;
+
+/// How many timed events the estimate looks back.
+pub const WINDOW: u64 = 1_024;
+/// Most quotes of one symbol that wait for the first estimate.
+pub const WAITING_MAX: usize = 1_000;
+
+/// The least sample among the last [`WINDOW`], kept in a queue that only rises towards its back.
+#[derive(Clone, Debug, Default)]
+pub struct OffsetWindow {
+    events: u64,
+    rising: VecDeque<(u64, Nanos)>,
+}
+
+impl OffsetWindow {
+    /// Takes one timed event in. Returns the estimate if that changed it.
+    #[inline]
+    pub fn observe(&mut self, received_at: Nanos, event_time: Nanos) -> Option<Nanos> {
+        let before = self.estimate();
+        let sample = received_at.saturating_sub(event_time);
+        while self.rising.back().is_some_and(|&(_, held)| held >= sample) {
+            self.rising.pop_back();
+        }
+        self.rising.push_back((self.events, sample));
+        self.events += 1;
+        if self.rising.front().is_some_and(|&(event, _)| event + WINDOW < self.events) {
+            self.rising.pop_front();
+        }
+        self.estimate().filter(|now| before != Some(*now))
+    }
+
+    /// The newest estimate; `None` before the first timed event.
+    #[must_use]
+    #[inline]
+    pub fn estimate(&self) -> Option<Nanos> {
+        self.rising.front().map(|&(_, sample)| sample)
+    }
+}
+
+/// What one connection shows of its venue's clock, with the quotes that wait for the first estimate.
+#[derive(Debug, Default)]
+pub struct VenueClock {
+    window: OffsetWindow,
+    arrivals: u64,
+    waiting: BTreeMap<SymbolId, VecDeque<(u64, Tick)>>,
+}
+
+impl VenueClock {
+    /// Takes in a frame's own time. The first one releases what waits, in order of arrival; so call this before
+    /// the frame's ticks are put out. Without a receive time there is nothing to learn.
+    #[inline]
+    pub fn observe(&mut self, received_at: Option<Nanos>, event_time: Nanos, out: &mut Output) {
+        let Some(received_at) = received_at else { return };
+        if let Some(offset) = self.window.observe(received_at, event_time) {
+            out.offsets.push((out.ticks.len(), offset));
+            if !self.waiting.is_empty() {
+                self.release(offset, out);
+            }
+        }
+    }
+
+    /// Puts out a quote to which the venue gave no time, or lets it wait. It is rejected if nothing can place it.
+    #[inline]
+    pub fn place(&mut self, symbol: SymbolId, received_at: Option<Nanos>, quote: Quote, out: &mut Output) {
+        let event = match received_at {
+            Some(_) => Event::Quote(quote),
+            None => Event::Rejected(Rejection::BadTime),
+        };
+        let mut tick = Tick::new(symbol, received_at.unwrap_or(0), received_at, event);
+        tick.timed = false;
+        match self.window.estimate() {
+            Some(offset) => out.ticks.push(placed(tick, offset)),
+            None if received_at.is_none() => out.ticks.push(tick),
+            None => self.wait(tick, out),
+        }
+    }
+
+    /// The end of the connection: what still waits was never placed, and is dropped.
+    pub fn finish(&mut self, out: &mut Output) {
+        let dropped = self.take_waiting().into_iter().map(dropped);
+        out.ticks.extend(dropped);
+    }
+
+    fn wait(&mut self, tick: Tick, out: &mut Output) {
+        let queue = self.waiting.entry(tick.symbol).or_default();
+        if queue.len() >= WAITING_MAX
+            && let Some((_, oldest)) = queue.pop_front()
+        {
+            out.ticks.push(dropped(oldest));
+        }
+        queue.push_back((self.arrivals, tick));
+        self.arrivals += 1;
+    }
+
+    fn release(&mut self, offset: Nanos, out: &mut Output) {
+        let released = self.take_waiting().into_iter().map(|tick| placed(tick, offset));
+        out.ticks.extend(released);
+    }
+
+    /// All that waits, in order of arrival.
+    fn take_waiting(&mut self) -> Vec<Tick> {
+        let mut all: Vec<(u64, Tick)> = std::mem::take(&mut self.waiting).into_values().flatten().collect();
+        all.sort_unstable_by_key(|&(arrival, _)| arrival);
+        all.into_iter().map(|(_, tick)| tick).collect()
+    }
+}
+
+fn placed(mut tick: Tick, offset: Nanos) -> Tick {
+    let Some(received_at) = tick.received_at() else { return tick };
+    match in_range(received_at.saturating_sub(offset)) {
+        Ok(time) => tick.exchange_ts = time,
+        Err(_) => tick.event = Event::Rejected(Rejection::BadTime),
+    }
+    tick
+}
+
+fn dropped(mut tick: Tick) -> Tick {
+    tick.event = Event::Rejected(Rejection::Dropped);
+    tick
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::number::Decimal;
+    use crate::symbol::SymbolTable;
+
+    const NOON: Nanos = 1_700_000_000_000_000_000;
+
+    fn quote(id: u64) -> Quote {
+        Quote::new(Some(id), Decimal::new(1, 0), Decimal::new(2, 0), Decimal::new(3, 0), Decimal::new(4, 0))
+    }
+
+    fn ids(ticks: &[Tick]) -> Vec<Option<u64>> {
+        let id = |tick: &Tick| match tick.event {
+            Event::Quote(quote) => quote.id(),
+            _ => None,
+        };
+        ticks.iter().map(id).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_estimate_is_the_least_of_the_last_window(samples in prop::collection::vec(-50i64..50, 1..4_000)) {
+            let mut window = OffsetWindow::default();
+            let mut told = None;
+            for (index, &sample) in samples.iter().enumerate() {
+                let start = (index + 1).saturating_sub(usize::try_from(WINDOW).unwrap());
+                let least = samples[start..=index].iter().copied().min();
+                if let Some(change) = window.observe(NOON + sample, NOON) {
+                    prop_assert_ne!(told, Some(change), "told although nothing changed");
+                    told = Some(change);
+                }
+                prop_assert_eq!(window.estimate(), least);
+                prop_assert_eq!(told, least);
+            }
+        }
+    }
+
+    #[test]
+    fn quotes_wait_for_the_first_estimate_and_leave_in_order_of_arrival() {
+        let mut symbols = SymbolTable::new("v");
+        let (x, y) = (symbols.intern(b"X"), symbols.intern(b"Y"));
+        let (mut clock, mut out) = (VenueClock::default(), Output::default());
+        for (id, symbol) in [(1, y), (2, x), (3, y)] {
+            clock.place(symbol, Some(NOON + 10 * i64::try_from(id).unwrap()), quote(id), &mut out);
+        }
+        assert!(out.ticks.is_empty());
+        clock.observe(Some(NOON + 100), NOON + 93, &mut out);
+        assert_eq!(ids(&out.ticks), [Some(1), Some(2), Some(3)]);
+        assert_eq!(out.offsets, [(0, 7)]);
+        assert_eq!(out.ticks[0].exchange_ts, NOON + 3);
+        assert!(!out.ticks[0].timed);
+        clock.place(x, Some(NOON + 200), quote(4), &mut out);
+        assert_eq!(out.ticks[3].exchange_ts, NOON + 193);
+    }
+
+    #[test]
+    fn waiting_is_bounded_by_symbol_and_the_oldest_leaves_as_dropped() {
+        let mut symbols = SymbolTable::new("v");
+        let (x, y) = (symbols.intern(b"X"), symbols.intern(b"Y"));
+        let (mut clock, mut out) = (VenueClock::default(), Output::default());
+        clock.place(y, Some(NOON), quote(0), &mut out);
+        for id in 0..1_003 {
+            clock.place(x, Some(NOON + id), quote(0), &mut out);
+        }
+        let dropped: Vec<_> = out.ticks.iter().map(|t| (t.symbol, t.exchange_ts, t.event)).collect();
+        let expected = (0..3).map(|id| (x, NOON + id, Event::Rejected(Rejection::Dropped)));
+        assert_eq!(dropped, expected.collect::<Vec<_>>());
+        clock.finish(&mut out);
+        assert_eq!(out.ticks.len(), 1_004);
+        assert!(out.ticks.iter().all(|t| t.event == Event::Rejected(Rejection::Dropped)));
+        assert_eq!(out.ticks[3].symbol, y, "the rest in order of arrival");
+    }
+
+    #[test]
+    fn a_quote_that_nothing_can_place_is_rejected() {
+        let mut symbols = SymbolTable::new("v");
+        let x = symbols.intern(b"X");
+        let (mut clock, mut out) = (VenueClock::default(), Output::default());
+        clock.place(x, None, quote(1), &mut out);
+        clock.observe(None, NOON, &mut out);
+        assert!(out.offsets.is_empty());
+        clock.observe(Some(NOON), NOON - 1, &mut out);
+        clock.place(x, None, quote(2), &mut out);
+        clock.place(x, Some(5), quote(3), &mut out);
+        let events: Vec<_> = out.ticks.iter().map(|t| t.event).collect();
+        assert_eq!(events, [Event::Rejected(Rejection::BadTime); 3]);
+    }
+}

@@ -1,0 +1,226 @@
+//! One connection to Binance: which of its frames are ticks, and when those happened.
+
+use super::fields::{Fields, Message, text};
+use super::rows::{QuoteRow, Reason, TradeRow, time};
+use crate::frame::{Frame, FrameError, FrameKind};
+use crate::offset::VenueClock;
+use crate::symbol::{SymbolId, SymbolTable};
+use crate::tick::{Event, Rejection, Tick};
+use crate::time::{Nanos, TimeError};
+use crate::venue::{Output, Session};
+
+/// Longest name of an unknown kind that is kept, in characters.
+const NAME_CHARS: usize = 40;
+
+/// Events that are known and not used, with the name of their kind.
+const PASSED_OVER: &[(&str, &str)] = &[
+    ("depthUpdate", "depth"),
+    ("kline", "kline"),
+    ("continuous_kline", "kline"),
+    ("indexPrice_kline", "kline"),
+    ("markPrice_kline", "kline"),
+    ("markPriceUpdate", "mark_price"),
+    ("indexPriceUpdate", "index_price"),
+    ("24hrTicker", "ticker"),
+    ("1hTicker", "ticker"),
+    ("4hTicker", "ticker"),
+    ("1dTicker", "ticker"),
+    ("24hrMiniTicker", "mini_ticker"),
+    ("forceOrder", "liquidation"),
+    ("avgPrice", "avg_price"),
+    ("compositeIndex", "composite_index"),
+    ("assetIndexUpdate", "asset_index"),
+    ("contractInfo", "contract_info"),
+];
+
+/// The two streams that tell of the same trades.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TradeStream {
+    Single,
+    Aggregated,
+}
+
+impl TradeStream {
+    fn kind(self) -> &'static str {
+        match self {
+            TradeStream::Single => "trade",
+            TradeStream::Aggregated => "agg_trade",
+        }
+    }
+}
+
+/// What a connection remembers.
+#[derive(Default)]
+pub(super) struct BinanceSession {
+    clock: VenueClock,
+    /// By symbol: the stream whose trades count, which is the first one seen.
+    counted: Vec<Option<TradeStream>>,
+}
+
+/// Where a frame's ticks go.
+struct Sink<'a> {
+    received_at: Option<Nanos>,
+    symbols: &'a mut SymbolTable,
+    out: &'a mut Output,
+}
+
+impl Session for BinanceSession {
+    fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind {
+        let payload = frame.payload.trim_ascii();
+        if payload.is_empty() {
+            return FrameKind::Blank;
+        }
+        let message = match Message::read(payload) {
+            Ok(message) => message,
+            Err(error) => return FrameKind::Broken(FrameError::new(error.to_string(), payload)),
+        };
+        let mut sink = Sink { received_at: frame.received_at, symbols, out };
+        match self.on_message(&message, &mut sink) {
+            Ok(kind) => kind,
+            Err(reason) => FrameKind::Broken(FrameError::new(reason, payload)),
+        }
+    }
+
+    fn finish(&mut self, out: &mut Output) {
+        self.clock.finish(out);
+    }
+}
+
+impl BinanceSession {
+    #[inline]
+    fn on_message(&mut self, message: &Message<'_>, sink: &mut Sink<'_>) -> Result<FrameKind, Reason> {
+        let fields = &message.fields;
+        if message.list {
+            return Ok(self.on_other(message, sink));
+        }
+        match fields.event {
+            br#""trade""# => self.on_trade(TradeStream::Single, fields, sink),
+            br#""aggTrade""# => self.on_trade(TradeStream::Aggregated, fields, sink),
+            br#""bookTicker""# => self.on_quote(fields, sink),
+            b"" if is_spot_quote(message) => self.on_quote(fields, sink),
+            _ => Ok(self.on_other(message, sink)),
+        }
+    }
+
+    fn on_trade(
+        &mut self,
+        stream: TradeStream,
+        fields: &Fields<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<FrameKind, Reason> {
+        let id = match stream {
+            TradeStream::Single => fields.trade_id,
+            TradeStream::Aggregated => fields.a,
+        };
+        let row = TradeRow::read(fields, id)?;
+        self.observe(fields, sink);
+        let symbol = sink.symbols.intern(row.symbol.as_bytes());
+        if self.counted_stream(symbol, stream) != stream {
+            return Ok(FrameKind::PassedOver(stream.kind()));
+        }
+        let mut tick = sink.tick(symbol, row.time, row.trade().map(Event::Trade));
+        tick.history = row.off_market;
+        sink.out.ticks.push(tick);
+        Ok(FrameKind::Ticks)
+    }
+
+    fn on_quote(&mut self, fields: &Fields<'_>, sink: &mut Sink<'_>) -> Result<FrameKind, Reason> {
+        let row = QuoteRow::read(fields)?;
+        self.observe(fields, sink);
+        let symbol = sink.symbols.intern(row.symbol.as_bytes());
+        match (row.time, row.quote()) {
+            (Some(time), quote) => {
+                let tick = sink.tick(symbol, time, quote.map(Event::Quote));
+                sink.out.ticks.push(tick);
+            }
+            (None, Ok(quote)) => self.clock.place(symbol, sink.received_at, quote, sink.out),
+            (None, Err(rejection)) => {
+                let received_at = sink.received_at;
+                let event = Event::Rejected(rejection);
+                let mut tick = Tick::new(symbol, received_at.unwrap_or(0), received_at, event);
+                tick.timed = false;
+                sink.out.ticks.push(tick);
+            }
+        }
+        Ok(FrameKind::Ticks)
+    }
+
+    /// A frame that gives no tick; its time still tells of the venue's clock.
+    fn on_other(&mut self, message: &Message<'_>, sink: &mut Sink<'_>) -> FrameKind {
+        self.observe(&message.fields, sink);
+        match text(message.fields.event) {
+            Some(event) => kind_of_event(&event),
+            None => kind_without_event(message),
+        }
+    }
+
+    #[inline]
+    fn observe(&mut self, fields: &Fields<'_>, sink: &mut Sink<'_>) {
+        if let Some(Ok(event_time)) = time(fields.event_time) {
+            self.clock.observe(sink.received_at, event_time, sink.out);
+        }
+    }
+
+    #[inline]
+    fn counted_stream(&mut self, symbol: SymbolId, stream: TradeStream) -> TradeStream {
+        let index = symbol.0 as usize;
+        if index >= self.counted.len() {
+            self.counted.resize(index + 1, None);
+        }
+        *self.counted[index].get_or_insert(stream)
+    }
+}
+
+impl Sink<'_> {
+    /// A tick with the venue's time or, if that is unusable, a rejected one.
+    #[inline]
+    fn tick(
+        &self,
+        symbol: SymbolId,
+        time: Result<Nanos, TimeError>,
+        event: Result<Event, Rejection>,
+    ) -> Tick {
+        let event = match (event, time) {
+            (Ok(event), Ok(_)) => event,
+            (Err(rejection), _) => Event::Rejected(rejection),
+            (Ok(_), Err(_)) => Event::Rejected(Rejection::BadTime),
+        };
+        let exchange_ts = time.ok().or(self.received_at).unwrap_or(0);
+        let mut tick = Tick::new(symbol, exchange_ts, self.received_at, event);
+        tick.timed = time.is_ok();
+        tick
+    }
+}
+
+/// A spot quote has no kind; its stream or its fields tell.
+fn is_spot_quote(message: &Message<'_>) -> bool {
+    let fields = &message.fields;
+    message.stream.ends_with(br#"@bookTicker""#)
+        || message.stream == br#""!bookTicker""#
+        || !(fields.update_id.is_empty() || fields.bid_size.is_empty() || fields.ask_size.is_empty())
+}
+
+fn kind_of_event(event: &str) -> FrameKind {
+    if event == "serverShutdown" {
+        return FrameKind::Control;
+    }
+    match PASSED_OVER.iter().find(|(name, _)| *name == event) {
+        Some((_, kind)) => FrameKind::PassedOver(kind),
+        None => FrameKind::Unknown(event.chars().take(NAME_CHARS).collect()),
+    }
+}
+
+fn kind_without_event(message: &Message<'_>) -> FrameKind {
+    let fields = &message.fields;
+    let stream = text(message.stream);
+    if !fields.last_update.is_empty() {
+        return FrameKind::PassedOver(if stream.is_some() { "depth" } else { "depth_snapshot" });
+    }
+    if !fields.answer.is_empty() {
+        return FrameKind::Control;
+    }
+    // The symbol is not part of a kind's name.
+    let name =
+        stream.as_deref().map_or("?", |stream| stream.split_once('@').map_or(stream, |(_, kind)| kind));
+    FrameKind::Unknown(name.chars().take(NAME_CHARS).collect())
+}

@@ -1,0 +1,260 @@
+//! Real captures against the truth that another program computed of them: per symbol each count, exact sum, id,
+//! price and time, and the kinds of all frames.
+//!
+//! The captures lie beside the workspace and are not part of it; without them these tests say so and pass.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use feeds::frame::{Frame, FrameCounts};
+use feeds::symbol::SymbolTable;
+use feeds::tick::{Event, Quote, Side, Trade};
+use feeds::time::{self, Nanos, Unit};
+use feeds::venue::{Output, Venue};
+use feeds::venues::{VENUES, by_id};
+use rust_decimal::Decimal as Exact;
+use serde_json::Value;
+
+/// How a capture's lines are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Lines {
+    /// `<integer time> <frame>`, behind it the unit.
+    Integer(Unit),
+    /// `<seconds>: <frame>`, the first line naming the endpoint.
+    Cryptofeed,
+}
+
+/// Capture, venue, venue that its frames alone show, form of lines.
+const CAPTURES: &[(&str, &str, &str, Lines)] = &[
+    ("hftbacktest/spot_btcusdt_20240808.gz", "binance", "binance", Lines::Integer(Unit::Nanos)),
+    ("hftbacktest/spot_ethusdt_20240808.gz", "binance", "binance", Lines::Integer(Unit::Nanos)),
+    ("hftbacktest/usdm_btcusdt_20240808.gz", "binance-usdm", "binance-usdm", Lines::Integer(Unit::Nanos)),
+    (
+        "hftbacktest/usdm_btcusdt_20230404.dat.gz",
+        "binance-usdm",
+        "binance-usdm",
+        Lines::Integer(Unit::Micros),
+    ),
+    ("cryptofeed/cf_binance_spot.raw.gz", "binance", "binance", Lines::Cryptofeed),
+    ("cryptofeed/cf_binance_us.raw.gz", "binance-us", "binance", Lines::Cryptofeed),
+    ("cryptofeed/cf_binance_usdm.raw.gz", "binance-usdm", "binance-usdm", Lines::Cryptofeed),
+    ("cryptofeed/cf_binance_coinm.raw.gz", "binance-coinm", "binance-coinm", Lines::Cryptofeed),
+];
+
+fn data() -> Option<PathBuf> {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
+    if !path.is_dir() {
+        eprintln!("skipped: no captures at {}", path.display());
+        return None;
+    }
+    Some(path.to_owned())
+}
+
+fn inflate(path: &Path) -> Vec<u8> {
+    let file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    flate2::read::MultiGzDecoder::new(file).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn truth(data: &Path, capture: &str) -> Value {
+    let name = Path::new(capture).file_name().unwrap().to_str().unwrap().split('.').next().unwrap();
+    serde_json::from_slice(&fs::read(data.join("truth").join(format!("{name}.json"))).unwrap()).unwrap()
+}
+
+/// The endpoint that a capture names, if it does, and its frames with their times.
+fn frames(bytes: &[u8], lines: Lines) -> (Option<&str>, Vec<(Nanos, &[u8])>) {
+    let (mut endpoint, mut frames) = (None, Vec::new());
+    for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        if line.starts_with(b"wss://") {
+            endpoint = std::str::from_utf8(line).unwrap().split(' ').next();
+            continue;
+        }
+        let space = line.iter().position(|&byte| byte == b' ').expect("a time and a frame");
+        let time = match lines {
+            Lines::Integer(unit) => time::parse_in(&line[..space], unit),
+            Lines::Cryptofeed => time::parse_in(line[..space].strip_suffix(b":").unwrap(), Unit::Seconds),
+        };
+        frames.push((time.expect("a receive time"), &line[space + 1..]));
+    }
+    (endpoint, frames)
+}
+
+fn exact(text: impl ToString) -> Exact {
+    Exact::from_str(&text.to_string()).expect("a decimal")
+}
+
+/// What the trades of one symbol add up to.
+#[derive(Default)]
+struct Sums {
+    trades: Vec<(Nanos, Trade)>,
+    quotes: u64,
+    last_quote: Option<Quote>,
+}
+
+impl Sums {
+    fn check_trades(&self, name: &str, truth: &Value) {
+        let price = |trade: &Trade| exact(trade.price());
+        let sum = |side: Option<Side>, worth: &dyn Fn(&Trade) -> Exact| -> Exact {
+            let trades = self.trades.iter().map(|(_, trade)| trade);
+            trades.filter(|trade| side.is_none_or(|side| side == trade.side)).map(worth).sum()
+        };
+        let count = |side| self.trades.iter().filter(|(_, trade)| trade.side == side).count();
+        let size = |trade: &Trade| exact(trade.size());
+        let decimals = [
+            ("size_sum", sum(None, &size)),
+            ("notional_sum", sum(None, &|trade| price(trade) * size(trade))),
+            ("buy_size", sum(Some(Side::Buy), &size)),
+            ("sell_size", sum(Some(Side::Sell), &size)),
+            ("first_price", price(&self.trades[0].1)),
+            ("last_price", price(&self.trades[self.trades.len() - 1].1)),
+            ("min_price", self.trades.iter().map(|(_, trade)| price(trade)).min().unwrap()),
+            ("max_price", self.trades.iter().map(|(_, trade)| price(trade)).max().unwrap()),
+        ];
+        for (field, ours) in decimals {
+            assert_eq!(ours, exact(truth[field].as_str().unwrap()), "{name} {field}");
+        }
+        let counts = [("buy", Side::Buy), ("sell", Side::Sell), ("unknown_side", Side::Unknown)];
+        for (field, side) in counts {
+            assert_eq!(Some(count(side) as u64), truth[field].as_u64(), "{name} {field}");
+        }
+        assert_eq!(Some(self.trades.len() as u64), truth["trades"].as_u64(), "{name} trades");
+        for (end, (time, trade)) in [("first", self.trades[0]), ("last", self.trades[self.trades.len() - 1])]
+        {
+            let id = trade.id().expect("an id").to_string();
+            assert_eq!(Some(id.as_str()), truth[format!("{end}_id")].as_str(), "{name} {end} id");
+            assert_eq!(Some(time), truth[format!("{end}_time_ns")].as_i64(), "{name} {end} time");
+        }
+    }
+
+    fn check_quotes(&self, name: &str, truth: &Value) {
+        assert_eq!(Some(self.quotes), truth["updates"].as_u64(), "{name} quotes");
+        let last = self.last_quote.expect("a quote");
+        let sides = [
+            ("last_bid", last.bid()),
+            ("last_bid_size", last.bid_size()),
+            ("last_ask", last.ask()),
+            ("last_ask_size", last.ask_size()),
+        ];
+        for (field, ours) in sides {
+            assert_eq!(exact(ours), exact(truth[field].as_str().unwrap()), "{name} {field}");
+        }
+    }
+}
+
+struct Decoded {
+    counts: FrameCounts,
+    symbols: BTreeMap<String, Sums>,
+    offsets: Vec<(usize, Nanos)>,
+}
+
+fn decode(venue: &dyn Venue, frames: &[(Nanos, &[u8])]) -> Decoded {
+    let (mut session, mut table) = (venue.open(), SymbolTable::new(venue.id()));
+    let (mut out, mut counts) = (Output::default(), FrameCounts::default());
+    for &(received_at, payload) in frames {
+        let frame = Frame { received_at: Some(received_at), payload };
+        counts.count(&session.on_frame(frame, &mut table, &mut out));
+    }
+    session.finish(&mut out);
+    let mut symbols: BTreeMap<String, Sums> = BTreeMap::new();
+    for tick in &out.ticks {
+        assert!(!tick.history, "no history in these captures");
+        let sums = symbols.entry(table.symbols()[tick.symbol.0 as usize].native().to_owned()).or_default();
+        match tick.event {
+            Event::Trade(trade) => sums.trades.push((tick.exchange_ts, trade)),
+            Event::Quote(quote) => (sums.quotes, sums.last_quote) = (sums.quotes + 1, Some(quote)),
+            Event::Rejected(why) => panic!("a real tick rejected: {why:?}"),
+        }
+    }
+    Decoded { counts, symbols, offsets: out.offsets }
+}
+
+/// Frames by kind as the truth counts them.
+fn check_frames(counts: &FrameCounts, truth: &Value) {
+    let totals = &truth["totals"];
+    let total = |field: &str| totals[field].as_u64().unwrap_or_else(|| panic!("no {field}"));
+    let passed = |kind: &str| counts.passed_over.get(kind).copied().unwrap_or(0);
+    assert!(counts.adds_up());
+    assert_eq!(Some(counts.frames), truth["received_frames"].as_u64());
+    assert_eq!(counts.ticks, total("trade_frames") + total("l1_frames"));
+    assert_eq!(passed("depth_snapshot"), total("l2_snapshot_msgs"));
+    assert_eq!(passed("depth"), total("l2_update_msgs"));
+    assert_eq!(passed("kline"), total("candles"));
+    assert_eq!((counts.control, counts.heartbeat), (total("control"), total("heartbeats")));
+    let named = passed("depth_snapshot") + passed("depth") + passed("kline");
+    assert_eq!(counts.passed_over.values().sum::<u64>() - named, total("other"));
+    assert!(counts.unknown.is_empty(), "{:?}", counts.unknown);
+    assert_eq!((counts.broken, counts.blank), (0, 0));
+}
+
+#[test]
+fn captures_give_what_the_truth_says() {
+    let Some(data) = data() else { return };
+    for &(capture, venue, _, lines) in CAPTURES {
+        let (bytes, truth) = (inflate(&data.join(capture)), truth(&data, capture));
+        let (_, frames) = frames(&bytes, lines);
+        let decoded = decode(by_id(venue).unwrap(), &frames);
+        check_frames(&decoded.counts, &truth);
+        let sections: [(&str, fn(&Sums) -> bool, fn(&Sums, &str, &Value)); 2] = [
+            ("symbols", |sums| !sums.trades.is_empty(), Sums::check_trades),
+            ("l1_symbols", |sums| sums.quotes > 0, Sums::check_quotes),
+        ];
+        for (section, has, check) in sections {
+            let expected = truth[section].as_object().unwrap();
+            assert_eq!(
+                decoded.symbols.values().filter(|sums| has(sums)).count(),
+                expected.len(),
+                "{capture} {section}"
+            );
+            for (symbol, truth) in expected {
+                check(&decoded.symbols[symbol], &format!("{capture} {symbol}"), truth);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_offset_is_near_the_clocks_difference() {
+    let Some(data) = data() else { return };
+    for &(capture, venue, _, lines) in CAPTURES {
+        let (bytes, truth) = (inflate(&data.join(capture)), truth(&data, capture));
+        let decoded = decode(by_id(venue).unwrap(), &frames(&bytes, lines).1);
+        // The truth has it for trade times, which lie a little before the event times.
+        let least = &truth["anomalies"]["local_minus_exchange_trade_time"]["min_ms"].as_f64().unwrap();
+        let (_, last) = *decoded.offsets.last().expect("an estimate");
+        let millis = last as f64 / 1e6;
+        assert!(
+            (millis - least).abs() < 300.0,
+            "{capture}: offset {millis} ms, least trade delay {least} ms"
+        );
+    }
+}
+
+#[test]
+fn captures_tell_their_venue() {
+    let Some(data) = data() else { return };
+    for &(capture, venue, by_frames, lines) in CAPTURES {
+        let bytes = inflate(&data.join(capture));
+        let (endpoint, frames) = frames(&bytes, lines);
+        let told =
+            frames.iter().find_map(|(_, payload)| VENUES.iter().find(|venue| venue.recognises(payload)));
+        assert_eq!(told.map(|venue| venue.id()), Some(by_frames), "{capture} by its frames");
+        let wrong = frames.iter().find(|(_, frame)| {
+            VENUES.iter().find(|venue| venue.recognises(frame)).is_some_and(|venue| venue.id() != by_frames)
+        });
+        assert_eq!(wrong, None, "{capture}: a frame that tells another venue");
+        if let Some(url) = endpoint {
+            let (host, path) = url.strip_prefix("wss://").unwrap().split_once('/').unwrap();
+            let host = host.split(':').next().unwrap();
+            let answers = by_id(venue)
+                .unwrap()
+                .endpoints()
+                .iter()
+                .any(|endpoint| endpoint.host == host && format!("/{path}").starts_with(endpoint.path));
+            assert!(answers, "{capture}: {venue} does not know {host}/{path}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Every venue in the list, the same checks: its fixtures give what they gave, damaged frames give a verdict each,
+//! and nothing waits without bound.
+//!
+//! A fixture is `feeds/fixtures/<venue>.frames`, one `<received ns> <frame>` a line, with what it must give in
+//! `<venue>.expect`. `UPDATE_EXPECT=1` writes the latter anew; read the difference before it is kept.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use feeds::frame::{Frame, FrameCounts, FrameKind};
+use feeds::offset::WAITING_MAX;
+use feeds::symbol::SymbolTable;
+use feeds::tick::Tick;
+use feeds::time::{self, Nanos};
+use feeds::venue::{Output, Session, Venue};
+use feeds::venues::{VENUES, by_id};
+
+/// Venues whose frames are another's to the letter: the first of the list is taken where only frames tell.
+const TWINS: &[(&str, &str)] = &[("binance-us", "binance")];
+
+type Line = (Nanos, Vec<u8>);
+
+fn fixture_path(venue: &dyn Venue, extension: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{}.{extension}", venue.id()))
+}
+
+fn fixture(venue: &dyn Venue) -> Vec<Line> {
+    let path = fixture_path(venue, "frames");
+    let bytes =
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; every venue needs one", path.display()));
+    let lines: Vec<Line> = bytes
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let space = line.iter().position(|&byte| byte == b' ').expect("a space behind the receive time");
+            let received_at = std::str::from_utf8(&line[..space]).unwrap().parse().expect("nanoseconds");
+            (received_at, line[space + 1..].to_vec())
+        })
+        .collect();
+    assert!(!lines.is_empty(), "{} is empty", path.display());
+    lines
+}
+
+/// A session with everything that came out of it.
+struct Run {
+    session: Box<dyn Session>,
+    symbols: SymbolTable,
+    out: Output,
+    counts: FrameCounts,
+}
+
+impl Run {
+    fn new(venue: &dyn Venue) -> Run {
+        let (symbols, out) = (SymbolTable::new(venue.id()), Output::default());
+        Run { session: venue.open(), symbols, out, counts: FrameCounts::default() }
+    }
+
+    /// Decodes one frame and holds what came of it against the rules that always hold.
+    fn feed(&mut self, received_at: Option<Nanos>, payload: &[u8]) -> FrameKind {
+        let before = self.out.ticks.len();
+        let kind = self.session.on_frame(Frame { received_at, payload }, &mut self.symbols, &mut self.out);
+        self.counts.count(&kind);
+        assert!(self.counts.adds_up());
+        for tick in &self.out.ticks[before..] {
+            assert!((tick.symbol.0 as usize) < self.symbols.symbols().len(), "a tick of no symbol");
+        }
+        kind
+    }
+
+    fn feed_all<'a>(venue: &dyn Venue, lines: impl IntoIterator<Item = &'a Line>) -> Run {
+        let mut run = Run::new(venue);
+        for (received_at, payload) in lines {
+            run.feed(Some(*received_at), payload);
+        }
+        run.session.finish(&mut run.out);
+        run
+    }
+}
+
+fn describe_tick(tick: &Tick, symbols: &SymbolTable) -> String {
+    let symbol = &symbols.symbols()[tick.symbol.0 as usize];
+    let untimed = if tick.timed { "" } else { " untimed" };
+    let history = if tick.history { " history" } else { "" };
+    format!("{symbol} {}{untimed}{history} {:?}", time::format(tick.exchange_ts), tick.event)
+}
+
+/// What a fixture gives, one line for each frame and below it what came out.
+fn transcript(venue: &dyn Venue, lines: &[Line]) -> String {
+    let mut run = Run::new(venue);
+    let (mut text, mut ticks, mut offsets) = (String::new(), 0, 0);
+    for number in 1..=lines.len() + 1 {
+        match lines.get(number - 1) {
+            Some((received_at, payload)) => {
+                let kind = run.feed(Some(*received_at), payload);
+                writeln!(text, "{number} {kind:?}").unwrap();
+            }
+            None => {
+                run.session.finish(&mut run.out);
+                writeln!(text, "end").unwrap();
+            }
+        }
+        for (at, offset) in &run.out.offsets[offsets..] {
+            writeln!(text, "  offset {offset} before tick {at}").unwrap();
+        }
+        for tick in &run.out.ticks[ticks..] {
+            writeln!(text, "  {}", describe_tick(tick, &run.symbols)).unwrap();
+        }
+        (ticks, offsets) = (run.out.ticks.len(), run.out.offsets.len());
+    }
+    for gap in &run.out.gaps {
+        writeln!(text, "gap {gap:?}").unwrap();
+    }
+    for send in &run.out.sends {
+        writeln!(text, "send {send}").unwrap();
+    }
+    text
+}
+
+#[test]
+fn fixtures_give_what_they_gave() {
+    let bless = std::env::var_os("UPDATE_EXPECT").is_some();
+    for venue in VENUES {
+        let (path, now) = (fixture_path(*venue, "expect"), transcript(*venue, &fixture(*venue)));
+        if bless {
+            fs::write(&path, &now).unwrap();
+            continue;
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}; run with UPDATE_EXPECT=1 and read it", path.display())
+        });
+        let differs = expected.lines().zip(now.lines()).find(|(expected, now)| expected != now);
+        assert_eq!(differs, None, "{}: first line that differs, expected and now", venue.id());
+        assert_eq!(expected, now, "{}", venue.id());
+    }
+}
+
+#[test]
+fn fixtures_show_what_the_venue_claims() {
+    for venue in VENUES {
+        let text = transcript(*venue, &fixture(*venue));
+        for (channel, tick) in [("trades", "Trade(trade"), ("quotes", "Quote(quote")] {
+            assert_eq!(text.contains(tick), venue.channels().contains(&channel), "{}: {channel}", venue.id());
+        }
+        for kind in [" Ticks\n", " Control\n", " PassedOver(", " Broken(", " Rejected("] {
+            assert!(text.contains(kind), "{}: no frame of the fixture gives{kind}", venue.id());
+        }
+    }
+}
+
+#[test]
+fn constants_are_of_one_form() {
+    let (mut ids, mut endpoints) = (HashSet::new(), HashSet::new());
+    for venue in VENUES {
+        let id = venue.id();
+        assert!(ids.insert(id), "{id} twice");
+        assert!(by_id(id).is_some_and(|found| found.name() == venue.name()));
+        assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{id}");
+        assert!(!venue.name().is_empty() && !venue.completeness().is_empty(), "{id}");
+        assert!(venue.channels().iter().all(|channel| ["trades", "quotes"].contains(channel)), "{id}");
+        assert!(!venue.endpoints().is_empty(), "{id} answers nowhere");
+        for endpoint in venue.endpoints() {
+            assert!(endpoints.insert((endpoint.host, endpoint.path)), "{id}: {endpoint:?} is another's too");
+            assert!(!endpoint.host.contains(['/', ':']), "{id}: {endpoint:?}");
+            assert!(endpoint.path.is_empty() || endpoint.path.starts_with('/'), "{id}: {endpoint:?}");
+        }
+    }
+}
+
+#[test]
+fn the_first_frame_that_tells_tells_the_venue() {
+    for venue in VENUES {
+        let lines = fixture(*venue);
+        assert!(lines.iter().any(|(_, payload)| venue.recognises(payload)), "{} knows no frame", venue.id());
+        let twin = TWINS.iter().find(|(id, _)| *id == venue.id()).map_or(venue.id(), |(_, twin)| twin);
+        for (_, payload) in &lines {
+            if let Some(first) = VENUES.iter().find(|other| other.recognises(payload)) {
+                assert_eq!(first.id(), twin, "{}", String::from_utf8_lossy(payload));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_cut_at_any_byte_gives_no_tick() {
+    for venue in VENUES {
+        for (received_at, payload) in fixture(*venue) {
+            let payload = payload.trim_ascii();
+            for cut in 0..payload.len() {
+                let mut run = Run::new(*venue);
+                let kind = run.feed(Some(received_at), &payload[..cut]);
+                run.session.finish(&mut run.out);
+                assert!(run.out.ticks.is_empty() && kind != FrameKind::Ticks, "{} cut at {cut}", venue.id());
+                assert!(!venue.recognises(&payload[..cut]), "{} cut at {cut} is recognised", venue.id());
+            }
+        }
+    }
+}
+
+#[test]
+fn garbled_frames_are_accounted_for() {
+    for venue in VENUES {
+        let mut run = Run::new(*venue);
+        let mut fed = 0;
+        for (received_at, payload) in fixture(*venue) {
+            for at in 0..payload.len() {
+                for byte in [0, b'"', b'\\', b'{', b'[', b'-', b'9', b' ', 0xff] {
+                    let mut garbled = payload.clone();
+                    garbled[at] = byte;
+                    venue.recognises(&garbled);
+                    run.feed(Some(received_at), &garbled);
+                    fed += 1;
+                }
+            }
+        }
+        run.session.finish(&mut run.out);
+        assert_eq!(run.counts.frames, fed);
+        assert!(run.out.ticks.len() as u64 >= run.counts.ticks, "{}: a tick got lost", venue.id());
+    }
+}
+
+#[test]
+fn order_and_repeats_lose_no_frame() {
+    for venue in VENUES {
+        let (id, lines) = (venue.id(), fixture(*venue));
+        let once = Run::feed_all(*venue, &lines);
+        let again = Run::feed_all(*venue, &lines);
+        assert_eq!(once.out.ticks, again.out.ticks, "{id}: a session has no other input");
+        let twice = Run::feed_all(*venue, lines.iter().flat_map(|line| [line, line]));
+        assert_eq!(twice.counts.frames, 2 * once.counts.frames);
+        assert_eq!(twice.counts.ticks, 2 * once.counts.ticks, "{id}: repeats are not the decoder's to drop");
+        assert_eq!(twice.out.ticks.len(), 2 * once.out.ticks.len(), "{id}");
+        let backwards = Run::feed_all(*venue, lines.iter().rev());
+        let halves = Run::feed_all(*venue, lines.iter().skip(1).step_by(2).chain(lines.iter().step_by(2)));
+        for reordered in [backwards, halves] {
+            assert_eq!(reordered.counts.frames, once.counts.frames);
+            assert_eq!(reordered.counts.broken, once.counts.broken, "{id}: order breaks no frame");
+            assert!(reordered.out.ticks.len() as u64 >= reordered.counts.ticks, "{id}: a tick got lost");
+        }
+    }
+}
+
+#[test]
+fn waiting_is_bounded_and_ends() {
+    let rounds = WAITING_MAX + 500;
+    for venue in VENUES {
+        for (received_at, payload) in fixture(*venue) {
+            let mut run = Run::new(*venue);
+            for _ in 0..rounds {
+                run.feed(Some(received_at), &payload);
+                let symbols = run.symbols.symbols().len();
+                let waiting = usize::try_from(run.counts.ticks).unwrap().saturating_sub(run.out.ticks.len());
+                assert!(waiting <= WAITING_MAX * symbols, "{}: {waiting} frames wait", venue.id());
+            }
+            run.session.finish(&mut run.out);
+            assert!(run.out.ticks.len() as u64 >= run.counts.ticks, "{}: some never came out", venue.id());
+        }
+    }
+}
+
+#[test]
+fn without_receive_times_nothing_waits() {
+    for venue in VENUES {
+        let mut run = Run::new(*venue);
+        for (_, payload) in fixture(*venue) {
+            let before = run.out.ticks.len();
+            let kind = run.feed(None, &payload);
+            assert_eq!(kind == FrameKind::Ticks, run.out.ticks.len() > before, "{}: {kind:?}", venue.id());
+        }
+        assert!(run.out.offsets.is_empty(), "{}: an offset from nothing", venue.id());
+    }
+}
