@@ -3,6 +3,8 @@
 //!
 //! The captures lie beside the workspace and are not part of it; without them these tests say so and pass.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;

@@ -4,6 +4,8 @@
 //! A fixture is `feeds/fixtures/<venue>.frames`, one `<received ns> <frame>` a line, with what it must give in
 //! `<venue>.expect`. `UPDATE_EXPECT=1` writes the latter anew; read the difference before it is kept.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs;

@@ -1,8 +1,8 @@
 //! The JSON of a Binance frame, taken apart into the few fields that matter, as the bytes they were written in.
 //!
-//! There are two readers. [`scan`] goes over the plain form that the venue sends (no white space, no escapes, flat
-//! objects, levels of digits) once and gives up on anything else; [`parse`] is serde's and knows all of JSON. What
-//! the first accepts, the second reads alike; a property test holds them together.
+//! There are two readers. [`scan`] goes over the plain form that the venue sends and gives up on anything else;
+//! [`parse`] is serde's and knows all of JSON. What the first accepts, the second reads alike; a property test holds
+//! them together.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +10,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::scan::scan;
 
 /// The fields of one event object, each the JSON token as written; empty where absent or `null`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Where the value of `key` belongs; `None` if it does not matter.
     #[inline]
-    fn slot(&mut self, key: &[u8]) -> Option<&mut &'a [u8]> {
+    pub(super) fn slot(&mut self, key: &[u8]) -> Option<&mut &'a [u8]> {
         Some(match key {
             b"e" => &mut self.event,
             b"E" => &mut self.event_time,
@@ -117,151 +119,6 @@ pub(super) fn text(token: &[u8]) -> Option<Cow<'_, str>> {
     }
     serde_json::from_slice::<String>(token).ok().map(Cow::Owned)
 }
-
-// The plain form, in one pass.
-
-/// Reads the plain form; `None` means "ask serde", never "broken".
-#[inline]
-pub(super) fn scan(payload: &[u8]) -> Option<Message<'_>> {
-    let mut message = Message::default();
-    let mut scanner = Scanner { bytes: payload, at: 0 };
-    let enveloped = payload.starts_with(br#"{"stream":"#);
-    if enveloped {
-        scanner.at = br#"{"stream":"#.len();
-        message.stream = scanner.string()?;
-        scanner.expect(br#","data":"#)?;
-    }
-    scanner.object(&mut message.fields)?;
-    if enveloped {
-        scanner.expect(b"}")?;
-    }
-    (scanner.at == payload.len()).then_some(message)
-}
-
-/// The longest key that the scanner takes; longer ones are of frames that are rare.
-const SCANNED_KEY_MAX: usize = 2;
-
-struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Scanner<'a> {
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    #[inline]
-    fn expect(&mut self, literal: &[u8]) -> Option<()> {
-        self.bytes.get(self.at..)?.starts_with(literal).then(|| self.at += literal.len())
-    }
-
-    #[inline]
-    fn object(&mut self, fields: &mut Fields<'a>) -> Option<()> {
-        self.expect(b"{")?;
-        loop {
-            let key = self.string()?;
-            let key = &key[1..key.len() - 1];
-            if key.len() > SCANNED_KEY_MAX {
-                return None;
-            }
-            self.expect(b":")?;
-            let value = self.value()?;
-            if let Some(slot) = fields.slot(key) {
-                if !slot.is_empty() {
-                    return None;
-                }
-                *slot = value;
-            }
-            match self.next()? {
-                b',' => {}
-                b'}' => return Some(()),
-                _ => return None,
-            }
-        }
-    }
-
-    #[inline]
-    fn value(&mut self) -> Option<&'a [u8]> {
-        let start = self.at;
-        match self.peek()? {
-            b'"' => return self.string(),
-            b'0'..=b'9' => self.digits()?,
-            b't' => self.expect(b"true")?,
-            b'f' => self.expect(b"false")?,
-            b'[' => self.levels()?,
-            _ => return None,
-        }
-        self.bytes.get(start..self.at)
-    }
-
-    /// A string of printable ASCII without escapes, with its quotes.
-    #[inline]
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let start = self.at;
-        self.expect(b"\"")?;
-        loop {
-            match self.next()? {
-                b'"' => return self.bytes.get(start..self.at),
-                b'\\' | 0..0x20 | 0x7f.. => return None,
-                _ => {}
-            }
-        }
-    }
-
-    /// A whole number as JSON has them: no sign here, and no zero in front.
-    #[inline]
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while self.peek()?.is_ascii_digit() {
-            self.at += 1;
-        }
-        (self.bytes[start] != b'0' || self.at == start + 1).then_some(())
-    }
-
-    /// Levels of depth: `[["1.20","3"],["1.10","0"]]`.
-    fn levels(&mut self) -> Option<()> {
-        self.expect(b"[")?;
-        if self.peek()? == b']' {
-            self.at += 1;
-            return Some(());
-        }
-        loop {
-            self.expect(b"[\"")?;
-            self.decimal()?;
-            self.expect(b",\"")?;
-            self.decimal()?;
-            self.expect(b"]")?;
-            match self.next()? {
-                b',' => {}
-                b']' => return Some(()),
-                _ => return None,
-            }
-        }
-    }
-
-    /// Digits and points up to and with the closing quote.
-    #[inline]
-    fn decimal(&mut self) -> Option<()> {
-        loop {
-            match self.next()? {
-                b'"' => return Some(()),
-                b'0'..=b'9' | b'.' => {}
-                _ => return None,
-            }
-        }
-    }
-}
-
-// All of JSON.
 
 /// Reads any form.
 ///
@@ -339,5 +196,116 @@ impl<'de> Visitor<'de> for WholeVisitor {
             }
         }
         Ok(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A value as the venue, or a careless hand, might write it.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => r#""[0-9]{1,9}\.[0-9]{1,8}""#,
+            4 => "[1-9][0-9]{0,18}",
+            2 => "true|false",
+            2 => r#"\[(\["[0-9.]{1,6}","[0-9.]{1,6}"\](,\["[0-9.]{1,6}","[0-9.]{1,6}"\]){0,2})?\]"#,
+            2 => r#""(trade|aggTrade|bookTicker|depthUpdate|kline|MARKET|BTCUSDT|BTCUSD_PERP)""#,
+            1 => r#"null|0|01|-1|1e3|0\.5|""|"NaN"|"a\\"b"|"\\u0041"|"é"|\{\}|\{"e":"trade"\}|\[1\]|\[\]|[ 1]"#,
+        ]
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        let known = "e|E|T|s|t|p|q|m|M|X|u|U|b|B|a|A|pu|ps|f|l|st";
+        prop_oneof![12 => known, 1 => "lastUpdateId|result|id|pair|stream|data|é|\\\\u0065|"]
+    }
+
+    fn object() -> impl Strategy<Value = String> {
+        prop::collection::vec((key(), value()), 0..10).prop_map(|fields| {
+            let fields: Vec<String> =
+                fields.iter().map(|(key, value)| format!(r#""{key}":{value}"#)).collect();
+            format!("{{{}}}", fields.join(","))
+        })
+    }
+
+    fn frame() -> impl Strategy<Value = String> {
+        (object(), 0..4).prop_map(|(object, envelope)| match envelope {
+            0 => object,
+            1 => format!(r#"{{"data":{object},"stream":"x@trade"}}"#),
+            _ => format!(r#"{{"stream":"btcusdt@depth@100ms","data":{object}}}"#),
+        })
+    }
+
+    /// The scanner may give up on anything, but what it reads is what serde reads.
+    fn agree(payload: &[u8]) -> Result<bool, TestCaseError> {
+        let Some(scanned) = scan(payload) else { return Ok(false) };
+        let parsed = parse(payload);
+        prop_assert!(parsed.is_ok(), "{:?}: {}", parsed.err(), String::from_utf8_lossy(payload));
+        prop_assert_eq!(Some(scanned), parsed.ok(), "{}", String::from_utf8_lossy(payload));
+        Ok(true)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_scanner_reads_what_serde_reads(frame in frame()) {
+            agree(frame.as_bytes())?;
+        }
+
+        #[test]
+        fn and_so_in_damaged_frames(
+            frame in frame(), edits in prop::collection::vec((any::<prop::sample::Index>(), 0..3, any::<u8>()), 1..4)
+        ) {
+            let mut bytes = frame.into_bytes();
+            for (index, edit, byte) in edits {
+                let at = index.index(bytes.len());
+                match edit {
+                    0 => bytes[at] = byte,
+                    1 => bytes.insert(at, byte),
+                    _ if bytes.len() > 1 => drop(bytes.remove(at)),
+                    _ => {}
+                }
+            }
+            agree(&bytes)?;
+        }
+    }
+
+    /// What the venue sends by the million must not fall back.
+    #[test]
+    fn the_frames_that_come_often_are_scanned() {
+        let frames = [
+            r#"{"stream":"x@trade","data":{"e":"trade","E":1,"s":"X","t":2,"p":"1.0","q":"2","T":1,"m":true,"M":true}}"#,
+            r#"{"e":"trade","E":1,"T":1,"s":"X","t":2,"p":"1.0","q":"2","X":"MARKET","m":false}"#,
+            r#"{"e":"aggTrade","E":1,"s":"X","a":7,"p":"1","q":"2","f":1,"l":1,"T":1,"m":true,"M":true}"#,
+            r#"{"stream":"x@bookTicker","data":{"u":1,"s":"X","b":"1","B":"2","a":"3","A":"4"}}"#,
+            r#"{"u":1,"e":"bookTicker","s":"X_PERP","ps":"X","b":"1","B":"2","a":"3","A":"4","T":1,"E":1}"#,
+            r#"{"e":"depthUpdate","E":1,"s":"X","U":1,"u":2,"b":[["1.0","2"],["0.9","0"]],"a":[]}"#,
+        ];
+        for frame in frames {
+            assert!(agree(frame.as_bytes()).unwrap(), "{frame}");
+        }
+    }
+
+    #[test]
+    fn all_of_json_is_read() {
+        let spaced = br#"{ "data" : { "p" : "1.5" , "\u0065" : "trade", "k": {"e": [1, {}]} }, "stream" : "x@trade" }"#;
+        let message = parse(spaced).unwrap();
+        assert_eq!((message.stream, message.list), (br#""x@trade""#.as_slice(), false));
+        assert_eq!(
+            (message.fields.event, message.fields.price),
+            (br#""trade""#.as_slice(), br#""1.5""#.as_slice())
+        );
+        let list =
+            parse(br#"{"stream":"!ticker@arr","data":[{"e":"24hrTicker","E":5},{"e":"other"}]}"#).unwrap();
+        assert_eq!((list.list, list.fields.event_time), (true, b"5".as_slice()));
+        for broken in
+            ["", "5", "\"trade\"", "{", "[{}", "[1]", r#"{"p":"1","p":"2"}"#, "{} {}", "{\"e\":\"\u{1}\"}"]
+        {
+            assert!(Message::read(broken.as_bytes()).is_err(), "{broken}");
+        }
+        assert!(Message::read(b"{\"e\":\"\xff\"}").is_err());
     }
 }

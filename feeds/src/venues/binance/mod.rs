@@ -14,6 +14,7 @@
 
 mod fields;
 mod rows;
+mod scan;
 mod session;
 
 use self::fields::{Fields, Message, text};
@@ -167,4 +168,67 @@ fn is_coin_margined(symbol: &str) -> bool {
     symbol.split_once("USD_").is_some_and(|(base, end)| {
         !base.is_empty() && (end == "PERP" || end.len() == 6 && end.bytes().all(|b| b.is_ascii_digit()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn market(payload: &str) -> Option<&'static str> {
+        let venues = [&SPOT, &USDM, &COINM];
+        let mut found =
+            venues.iter().filter(|venue| venue.recognises(payload.as_bytes())).map(|venue| venue.id);
+        let first = found.next();
+        assert_eq!(found.next(), None, "two venues recognise {payload}");
+        first
+    }
+
+    #[test]
+    fn a_frame_tells_its_market_where_it_is_plain() {
+        let cases = [
+            (r#"{"e":"trade","E":1,"s":"X","t":1,"p":"1","q":"1","T":1,"m":true,"M":true}"#, Some("binance")),
+            (r#"{"u":1,"s":"X","b":"1","B":"1","a":"1","A":"1"}"#, Some("binance")),
+            (r#"{"lastUpdateId":1,"bids":[],"asks":[]}"#, Some("binance")),
+            (
+                r#"{"e":"trade","E":1,"T":1,"s":"XUSDT","t":1,"p":"1","q":"1","X":"MARKET","m":true}"#,
+                Some("binance-usdm"),
+            ),
+            (r#"{"e":"bookTicker","u":1,"s":"XUSDT","T":1,"E":1}"#, Some("binance-usdm")),
+            (r#"{"e":"bookTicker","u":1,"s":"XUSDT_301227","T":1,"E":1}"#, Some("binance-usdm")),
+            (
+                r#"{"e":"depthUpdate","E":1,"T":1,"s":"XUSDT","U":1,"u":2,"pu":0,"b":[],"a":[]}"#,
+                Some("binance-usdm"),
+            ),
+            (r#"{"lastUpdateId":1,"E":1,"T":1,"bids":[],"asks":[]}"#, Some("binance-usdm")),
+            (
+                r#"{"e":"aggTrade","E":1,"a":1,"s":"XUSD_PERP","p":"1","q":"1","T":1,"m":true}"#,
+                Some("binance-coinm"),
+            ),
+            (
+                r#"{"e":"aggTrade","E":1,"a":1,"s":"XUSD_301227","p":"1","q":"1","T":1,"m":true}"#,
+                Some("binance-coinm"),
+            ),
+            (
+                r#"{"e":"depthUpdate","E":1,"T":1,"s":"X","ps":"XUSD","U":1,"u":2,"pu":0}"#,
+                Some("binance-coinm"),
+            ),
+            (
+                r#"{"lastUpdateId":1,"E":1,"T":1,"symbol":"XUSD_PERP","pair":"XUSD","bids":[]}"#,
+                Some("binance-coinm"),
+            ),
+            // Others write these too, or nobody can say.
+            (r#"{"u":1,"E":1,"s":"x","b":"1","B":"1","a":"1","A":"1"}"#, None),
+            (r#"{"t":1,"u":1,"s":"X_Y","b":"1","B":"1","a":"1","A":"1"}"#, None),
+            (r#"{"e":"depthUpdate","E":1,"s":"X","U":1,"u":1,"b":[],"a":[]}"#, None),
+            (r#"{"e":"kline","E":1,"s":"X"}"#, None),
+            (r#"{"result":null,"id":1}"#, None),
+            ("{}", None),
+            ("", None),
+        ];
+        for (payload, expected) in cases {
+            assert_eq!(market(payload), expected, "{payload}");
+            let combined = format!(r#"{{"stream":"x@y","data":{payload}}}"#);
+            assert_eq!(market(&combined), expected, "{combined}");
+        }
+    }
 }
