@@ -140,7 +140,7 @@ mod tests {
         let full = Symbol::parse("kraken:BTC/USD").unwrap();
         let id = table.intern_full(&full);
         assert_eq!(table.intern_full(&full), id);
-        assert_eq!(table.symbols(), [full.clone()]);
+        assert_eq!(table.symbols(), std::slice::from_ref(&full));
         assert_eq!((full.venue(), full.native()), ("kraken", "BTC/USD"));
     }
 

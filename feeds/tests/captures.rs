@@ -200,21 +200,17 @@ fn captures_give_what_the_truth_says() {
         let (_, frames) = frames(&bytes, lines);
         let decoded = decode(by_id(venue).unwrap(), &frames);
         check_frames(&decoded.counts, &truth);
-        let sections: [(&str, fn(&Sums) -> bool, fn(&Sums, &str, &Value)); 2] = [
-            ("symbols", |sums| !sums.trades.is_empty(), Sums::check_trades),
-            ("l1_symbols", |sums| sums.quotes > 0, Sums::check_quotes),
-        ];
-        for (section, has, check) in sections {
-            let expected = truth[section].as_object().unwrap();
-            assert_eq!(
-                decoded.symbols.values().filter(|sums| has(sums)).count(),
-                expected.len(),
-                "{capture} {section}"
-            );
-            for (symbol, truth) in expected {
-                check(&decoded.symbols[symbol], &format!("{capture} {symbol}"), truth);
-            }
+        let (trades, quotes) =
+            (truth["symbols"].as_object().unwrap(), truth["l1_symbols"].as_object().unwrap());
+        for (symbol, truth) in trades {
+            decoded.symbols[symbol].check_trades(&format!("{capture} {symbol}"), truth);
         }
+        for (symbol, truth) in quotes {
+            decoded.symbols[symbol].check_quotes(&format!("{capture} {symbol}"), truth);
+        }
+        let count = |has: fn(&Sums) -> bool| decoded.symbols.values().filter(|sums| has(sums)).count();
+        assert_eq!(count(|sums| !sums.trades.is_empty()), trades.len(), "{capture} symbols with trades");
+        assert_eq!(count(|sums| sums.quotes > 0), quotes.len(), "{capture} symbols with quotes");
     }
 }
 
