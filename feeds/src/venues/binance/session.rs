@@ -224,3 +224,79 @@ fn kind_without_event(message: &Message<'_>) -> FrameKind {
         stream.as_deref().map_or("?", |stream| stream.split_once('@').map_or(stream, |(_, kind)| kind));
     FrameKind::Unknown(name.chars().take(NAME_CHARS).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECEIVED: Nanos = 1_700_000_000_020_000_000;
+
+    fn decode(payload: &str) -> (FrameKind, Vec<Tick>) {
+        let (mut symbols, mut out) = (SymbolTable::new("binance"), Output::default());
+        let mut session = BinanceSession::default();
+        let frame = Frame { received_at: Some(RECEIVED), payload: payload.as_bytes() };
+        let kind = session.on_frame(frame, &mut symbols, &mut out);
+        session.finish(&mut out);
+        (kind, out.ticks)
+    }
+
+    /// Each frame with one field at a time taken out, made `null`, or of another type.
+    #[test]
+    fn a_frame_without_a_field_that_it_needs_is_broken() {
+        let trade = [
+            ("e", r#""trade""#),
+            ("s", r#""X""#),
+            ("t", "1"),
+            ("p", r#""1""#),
+            ("q", r#""1""#),
+            ("T", "1700000000000"),
+            ("m", "true"),
+        ];
+        let quote = [
+            ("e", r#""bookTicker""#),
+            ("s", r#""X""#),
+            ("u", "1"),
+            ("b", r#""1""#),
+            ("B", r#""1""#),
+            ("a", r#""1""#),
+            ("A", r#""1""#),
+        ];
+        for fields in [trade, quote] {
+            let written = |changed: usize, value: Option<&str>| {
+                let tokens = fields.iter().enumerate().filter_map(|(index, (key, token))| {
+                    let token = if index == changed { value? } else { token };
+                    Some(format!(r#""{key}":{token}"#))
+                });
+                format!("{{{}}}", tokens.collect::<Vec<_>>().join(","))
+            };
+            assert_eq!(decode(&written(0, Some(fields[0].1))).0, FrameKind::Ticks);
+            for changed in 1..fields.len() {
+                for value in [None, Some("null"), Some("{}"), Some("[]"), Some("")] {
+                    let frame = written(changed, value);
+                    let (kind, ticks) = decode(&frame);
+                    assert!(matches!(kind, FrameKind::Broken(_)), "{frame} gave {kind:?}");
+                    assert!(ticks.is_empty(), "{frame}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_frame_teaches_no_offset() {
+        let (mut symbols, mut out) = (SymbolTable::new("binance"), Output::default());
+        let payload = br#"{"e":"trade","E":1700000000000,"s":"X","t":1}"#;
+        let frame = Frame { received_at: Some(RECEIVED), payload };
+        let kind = BinanceSession::default().on_frame(frame, &mut symbols, &mut out);
+        assert!(matches!(kind, FrameKind::Broken(_)));
+        assert!(out.offsets.is_empty() && symbols.symbols().is_empty());
+    }
+
+    #[test]
+    fn names_of_unknown_kinds_are_short_and_without_symbols() {
+        let long = format!(r#"{{"e":"{}"}}"#, "x".repeat(1_000));
+        assert_eq!(decode(&long).0, FrameKind::Unknown("x".repeat(NAME_CHARS)));
+        let streamed = r#"{"stream":"btcusdt@new@1s","data":{"s":"BTCUSDT"}}"#;
+        assert_eq!(decode(streamed).0, FrameKind::Unknown("new@1s".to_owned()));
+        assert_eq!(decode("{}").0, FrameKind::Unknown("?".to_owned()));
+    }
+}
