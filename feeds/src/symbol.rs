@@ -2,7 +2,6 @@
 //!
 //! The native part is exactly as on the wire (`coinbase:BTC-USD`). Numbers never appear in an output or an order.
 
-use std::collections::HashMap;
 use std::fmt;
 
 /// The number of a symbol in one [`SymbolTable`].
@@ -54,13 +53,35 @@ impl fmt::Display for Symbol {
 
 /// The symbols one decoder has met, numbered in the order of meeting.
 ///
-/// Decoders run apart from each other, each with a table of its own; the sequencer translates.
+/// Decoders run apart from each other, each with a table of its own; the sequencer translates. Every row of a file
+/// looks its symbol up here, so keys lie one behind the other in one buffer and are found by open addressing. A
+/// symbol has one number however many keys (its native name, its full name, aliases) lead to it.
 #[derive(Clone, Debug, Default)]
 pub struct SymbolTable {
     venue: String,
-    by_native: HashMap<Vec<u8>, SymbolId>,
     symbols: Vec<Symbol>,
-    last: Option<(Vec<u8>, SymbolId)>,
+    keys: Vec<Key>,
+    /// The text of all keys.
+    texts: Vec<u8>,
+    /// A power of two of places, at least twice the number of keys: 0 is free, else the key's index + 1.
+    places: Vec<u32>,
+}
+
+/// What a key's text is, so that a native name and an alias of the same text do not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyKind {
+    Native,
+    Full,
+    Alias,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    hash: u64,
+    start: usize,
+    end: usize,
+    kind: KeyKind,
+    id: SymbolId,
 }
 
 impl SymbolTable {
@@ -74,43 +95,46 @@ impl SymbolTable {
     /// are taken with replacement characters.
     #[inline]
     pub fn intern(&mut self, native: &[u8]) -> SymbolId {
-        if let Some((name, id)) = &self.last
-            && name.as_slice() == native
-        {
-            return *id;
+        match self.find(KeyKind::Native, native) {
+            Some(id) => id,
+            None => self.intern_new(native),
         }
-        self.intern_slow(native)
     }
 
-    fn intern_slow(&mut self, native: &[u8]) -> SymbolId {
-        let id = match self.by_native.get(native) {
-            Some(id) => *id,
-            None => {
-                let symbol = Symbol::new(&self.venue, &String::from_utf8_lossy(native));
-                self.insert(native, symbol)
-            }
-        };
-        // The buffer is used again: symbols take turns by the tick.
-        let mut name = self.last.take().map(|(name, _)| name).unwrap_or_default();
-        name.clear();
-        name.extend_from_slice(native);
-        self.last = Some((name, id));
+    #[cold]
+    fn intern_new(&mut self, native: &[u8]) -> SymbolId {
+        let symbol = Symbol::new(&self.venue, &String::from_utf8_lossy(native));
+        let id = self.number(&symbol);
+        self.add_key(KeyKind::Native, native, id);
         id
     }
 
     /// The number of a symbol given in full, for files that name several venues.
     pub fn intern_full(&mut self, symbol: &Symbol) -> SymbolId {
-        match self.by_native.get(symbol.as_str().as_bytes()) {
-            Some(id) => *id,
-            None => self.insert(symbol.as_str().as_bytes(), symbol.clone()),
-        }
+        self.number(symbol)
     }
 
-    fn insert(&mut self, key: &[u8], symbol: Symbol) -> SymbolId {
-        let id = SymbolId(u32::try_from(self.symbols.len()).unwrap_or(u32::MAX));
-        self.symbols.push(symbol);
-        self.by_native.insert(key.to_vec(), id);
+    /// The number that [`SymbolTable::alias`] gave to `text`.
+    #[must_use]
+    #[inline]
+    pub fn by_alias(&self, text: &[u8]) -> Option<SymbolId> {
+        self.find(KeyKind::Alias, text)
+    }
+
+    /// From now on `text` stands for `symbol` in [`SymbolTable::by_alias`]: how a file writes a symbol.
+    pub fn alias(&mut self, text: &[u8], symbol: &Symbol) -> SymbolId {
+        if let Some(id) = self.by_alias(text) {
+            return id;
+        }
+        let id = self.number(symbol);
+        self.add_key(KeyKind::Alias, text, id);
         id
+    }
+
+    /// The venue of native names.
+    #[must_use]
+    pub fn venue(&self) -> &str {
+        &self.venue
     }
 
     /// All symbols, by number.
@@ -118,11 +142,129 @@ impl SymbolTable {
     pub fn symbols(&self) -> &[Symbol] {
         &self.symbols
     }
+
+    fn number(&mut self, symbol: &Symbol) -> SymbolId {
+        let text = symbol.as_str().as_bytes();
+        if let Some(id) = self.find(KeyKind::Full, text) {
+            return id;
+        }
+        let id = SymbolId(u32::try_from(self.symbols.len()).unwrap_or(u32::MAX));
+        self.symbols.push(symbol.clone());
+        self.add_key(KeyKind::Full, text, id);
+        id
+    }
+
+    #[inline]
+    fn find(&self, kind: KeyKind, text: &[u8]) -> Option<SymbolId> {
+        if self.places.is_empty() {
+            return None;
+        }
+        let hash = hash_of(kind, text);
+        let mask = self.places.len() - 1;
+        let mut place = place_of(hash, mask);
+        loop {
+            let index = self.places[place];
+            if index == 0 {
+                return None;
+            }
+            let key = &self.keys[index as usize - 1];
+            if key.hash == hash && key.kind == kind && &self.texts[key.start..key.end] == text {
+                return Some(key.id);
+            }
+            place = (place + 1) & mask;
+        }
+    }
+
+    fn add_key(&mut self, kind: KeyKind, text: &[u8], id: SymbolId) {
+        let start = self.texts.len();
+        self.texts.extend_from_slice(text);
+        self.keys.push(Key { hash: hash_of(kind, text), start, end: self.texts.len(), kind, id });
+        if self.keys.len() * 2 > self.places.len() {
+            self.grow();
+        } else {
+            self.place(self.keys.len() - 1);
+        }
+    }
+
+    fn grow(&mut self) {
+        self.places = vec![0; (self.keys.len() * 4).next_power_of_two().max(64)];
+        for index in 0..self.keys.len() {
+            self.place(index);
+        }
+    }
+
+    fn place(&mut self, index: usize) {
+        let mask = self.places.len() - 1;
+        let mut place = place_of(self.keys[index].hash, mask);
+        while self.places[place] != 0 {
+            place = (place + 1) & mask;
+        }
+        self.places[place] = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    }
+}
+
+/// The product's high bits are the mixed ones.
+#[inline]
+fn place_of(hash: u64, mask: usize) -> usize {
+    (hash >> 32) as usize & mask
+}
+
+/// A quick hash of short texts; texts come from files that their owner chose to read, so it need not withstand
+/// made-up collisions beyond going slow.
+#[inline]
+fn hash_of(kind: KeyKind, text: &[u8]) -> u64 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let seed = (text.len() as u64) << 8 | kind as u64;
+    let step = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER);
+    let (words, tail) = text.as_chunks::<8>();
+    let mut hash = words.iter().fold(seed, |hash, word| step(hash, u64::from_le_bytes(*word)));
+    // The last eight bytes overlap those before; that saves a loop over the tail.
+    let last = match text.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => tail.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    hash = step(hash, last);
+    hash ^ hash >> 29
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_number_per_symbol_however_it_is_named() {
+        let mut table = SymbolTable::new("here");
+        let native = table.intern(b"AB");
+        assert_eq!(table.intern_full(&Symbol::new("here", "AB")), native);
+        assert_eq!(table.alias(b"here:AB", &Symbol::new("here", "AB")), native);
+        assert_eq!(table.by_alias(b"here:AB"), Some(native));
+        assert_eq!(table.by_alias(b"AB"), None);
+        let colon = table.intern(b"here:AB");
+        assert_ne!(colon, native);
+        assert_eq!(table.symbols()[1].as_str(), "here:here:AB");
+    }
+
+    #[test]
+    fn numbers_are_in_the_order_of_meeting_and_stay() {
+        let mut table = SymbolTable::new("v");
+        let names: Vec<String> = (0..5_000).map(|n| format!("{}X{n}", "LONG".repeat(n % 5))).collect();
+        for round in 0..2 {
+            for (n, name) in names.iter().enumerate() {
+                assert_eq!(table.intern(name.as_bytes()), SymbolId(n as u32), "round {round}, {name}");
+            }
+        }
+        assert_eq!(table.symbols().len(), names.len());
+        assert_eq!(table.symbols()[77].native(), names[77]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_apart_by_their_bytes_or_share_a_number() {
+        let mut table = SymbolTable::new("v");
+        let a = table.intern(b"A\xff");
+        assert_eq!(table.intern(b"A\xff"), a);
+        assert_eq!(table.intern(b"A\xfe"), a, "the same text after replacement is the same symbol");
+        assert_eq!(table.symbols().len(), 1);
+    }
 
     #[test]
     fn symbols_are_numbered_in_the_order_of_meeting() {

@@ -97,9 +97,13 @@ pub fn parse_digits(text: &[u8]) -> Option<i64> {
     if text.is_empty() || text.len() > 19 {
         return None;
     }
-    // Nineteen digits cannot overflow a u64, so one check at the end is enough.
+    let (eights, tail) = text.as_chunks::<8>();
+    // Nineteen digits fit in a u64.
     let mut value: u64 = 0;
-    for &byte in text {
+    for eight in eights {
+        value = value * 100_000_000 + eight_digits(*eight)?;
+    }
+    for &byte in tail {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -107,6 +111,21 @@ pub fn parse_digits(text: &[u8]) -> Option<i64> {
         value = value * 10 + u64::from(digit);
     }
     i64::try_from(value).ok()
+}
+
+/// Eight digits at once: neighbours are joined to pairs, pairs to fours, fours to the whole.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    let word = u64::from_le_bytes(text);
+    let past_nine = word.wrapping_add(0x0606_0606_0606_0606);
+    if (word & HIGH) | ((past_nine & HIGH) >> 4) != 0x3333_3333_3333_3333 {
+        return None;
+    }
+    let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 /// A time in words: RFC 3339 with an offset or `Z`, or `YYYY-MM-DD[T ]HH:MM:SS[.fraction]` taken as UTC.
@@ -185,6 +204,18 @@ mod tests {
         {
             assert_eq!(parse_digits(text.as_bytes()), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn anything_but_digits_is_no_number_wherever_it_stands() {
+        for at in 0..17 {
+            for byte in 0..=255u8 {
+                let mut text = *b"01234567890123456";
+                text[at] = byte;
+                assert_eq!(parse_digits(&text).is_some(), byte.is_ascii_digit(), "{byte} at {at}");
+            }
+        }
+        assert_eq!(parse_digits(b""), None);
     }
 
     #[test]

@@ -1,13 +1,76 @@
 //! File formats: blocks of whole lines to ticks. Opening, inflating and splitting files is not done here.
 //!
-//! One format is one file here and one line in [`FORMATS`].
+//! One format is one file here and one line in [`FORMATS`]. Two engines do the work: `table` reads files of rows
+//! that say it all, whose blocks can be decoded apart; `capture` hands frames to a venue's session, in order.
 
 use crate::frame::{FrameCounts, FrameError};
 use crate::symbol::SymbolTable;
-use crate::venue::{Output, Venue};
+use crate::venue::{DuplicateKey, Output, Venue};
+use crate::venues::VENUES;
+
+mod line;
+
+mod stamp;
+
+mod value;
+
+mod name;
+
+mod table;
+
+mod capture;
+
+pub mod recording;
+
+pub mod hftbacktest;
+
+pub mod cryptofeed;
+
+mod vision;
+
+pub mod binance_trades;
+
+pub mod binance_aggtrades;
+
+mod tardis;
+
+pub mod tardis_trades;
+
+pub mod tardis_quotes;
+
+pub mod csv;
+
+pub mod ndjson;
 
 /// Every format, in the order in which they are tried on a file that does not say what it is.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[
+    &recording::Recording::of(VENUES),
+    &hftbacktest::HftBacktest::of(VENUES),
+    &cryptofeed::Cryptofeed::of(VENUES),
+    &binance_trades::BinanceTrades,
+    &binance_aggtrades::BinanceAggTrades,
+    &tardis_trades::TardisTrades,
+    &tardis_quotes::TardisQuotes,
+    &csv::Csv,
+    &ndjson::Ndjson,
+];
+
+/// Longest line of a table, in bytes; a longer one is broken.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// Longest line of a capture, in bytes: some venues send a whole book in one frame.
+pub const MAX_FRAME_BYTES: usize = 16 << 20;
+
+/// The first format that a file with this head is of.
+#[must_use]
+pub fn detect(head: &Head<'_>) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.matches(head))
+}
+
+/// The format with this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.name() == name)
+}
 
 /// What is known of a file before it is read.
 #[derive(Clone, Copy)]
@@ -68,6 +131,10 @@ pub trait Decoder: Send {
     fn fork(&self) -> Option<Box<dyn Decoder>>;
     /// The venue whose keys hold for the ticks of this file.
     fn venue(&self) -> Option<&'static dyn Venue>;
+    /// How repeated trades of this file are known: its venue's way, unless the file lacks the ids for it.
+    fn trade_key(&self) -> DuplicateKey {
+        self.venue().map_or(DuplicateKey::None, Venue::trade_key)
+    }
     /// True if its ticks have receive times.
     fn has_receive_times(&self) -> bool;
     /// The symbols met so far; ticks refer to them by number.
