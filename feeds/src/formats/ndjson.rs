@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::frame::FrameKind;
@@ -26,6 +26,8 @@ use super::{Decoded, Decoder, Format, FormatError, Head, MAX_LINE_BYTES, name};
 struct Row<'l> {
     #[serde(
         borrow,
+        default,
+        deserialize_with = "as_written",
         alias = "timestamp",
         alias = "ts",
         alias = "exchange_ts",
@@ -33,28 +35,54 @@ struct Row<'l> {
         alias = "time_ms"
     )]
     time: Option<&'l RawValue>,
-    #[serde(borrow, alias = "local_timestamp", alias = "receive_time")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "as_written",
+        alias = "local_timestamp",
+        alias = "receive_time"
+    )]
     received_at: Option<&'l RawValue>,
-    #[serde(borrow, alias = "instrument", alias = "pair", alias = "ticker")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "as_written",
+        alias = "instrument",
+        alias = "pair",
+        alias = "ticker"
+    )]
     symbol: Option<&'l RawValue>,
-    #[serde(borrow, alias = "trade_id", alias = "agg_trade_id")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "trade_id", alias = "agg_trade_id")]
     id: Option<&'l RawValue>,
-    #[serde(borrow, alias = "px")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "px")]
     price: Option<&'l RawValue>,
-    #[serde(borrow, alias = "size", alias = "quantity", alias = "amount", alias = "sz")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "as_written",
+        alias = "size",
+        alias = "quantity",
+        alias = "amount",
+        alias = "sz"
+    )]
     qty: Option<&'l RawValue>,
-    #[serde(borrow, alias = "isBuyerMaker", alias = "buyer_maker")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "isBuyerMaker", alias = "buyer_maker")]
     is_buyer_maker: Option<&'l RawValue>,
-    #[serde(borrow, alias = "taker_side", alias = "aggressor")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "taker_side", alias = "aggressor")]
     side: Option<&'l RawValue>,
-    #[serde(borrow, alias = "bid_price")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "bid_price")]
     bid: Option<&'l RawValue>,
-    #[serde(borrow, alias = "bid_qty", alias = "bid_amount")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "bid_qty", alias = "bid_amount")]
     bid_size: Option<&'l RawValue>,
-    #[serde(borrow, alias = "ask_price")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "ask_price")]
     ask: Option<&'l RawValue>,
-    #[serde(borrow, alias = "ask_qty", alias = "ask_amount")]
+    #[serde(borrow, default, deserialize_with = "as_written", alias = "ask_qty", alias = "ask_amount")]
     ask_size: Option<&'l RawValue>,
+}
+
+/// A value as it stands, `null` too, which is not the same as no member.
+fn as_written<'l, D: Deserializer<'l>>(value: D) -> Result<Option<&'l RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
 }
 
 impl<'l> Row<'l> {
@@ -81,7 +109,7 @@ impl<'l> Row<'l> {
 }
 
 /// The text of a value: what stands between a string's quotes, nothing for `null` or no value.
-fn text<'l>(value: Option<&'l RawValue>) -> &'l [u8] {
+fn text(value: Option<&RawValue>) -> &[u8] {
     match value.map(|raw| plain(raw.get().as_bytes())) {
         Some(b"null") | None => b"",
         Some(text) => text,
