@@ -1,6 +1,8 @@
 //! Every file format: on text of our own with all that can be wrong in it, on arbitrary bytes, and on real files
 //! against the truth that another program computed of them.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
+
 #[path = "formats/captures.rs"]
 mod captures;
 
