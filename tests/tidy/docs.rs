@@ -2,8 +2,8 @@
 
 use crate::tree::{File, Offence, Tree};
 
-/// Documents whose paths must exist.
-const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+/// Documents whose paths must exist, from the root or from the document's folder.
+const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "feeds/README.md"];
 
 /// How a path of the checkout begins.
 const ROOTS: &[&str] = &["src/", "feeds/", "tests/", "benches/", "scripts/", ".ci/", ".config/", ".cargo/"];
@@ -23,7 +23,8 @@ pub(crate) fn paths(tree: &Tree) -> Vec<Offence> {
             }
             let mut named = if in_fence { words(line) } else { quoted(line) };
             named.extend(targets(line));
-            for path in named.iter().filter(|path| !tree.has(path)) {
+            let is_there = |path: &&String| tree.has(path) || tree.has(&format!("{}/{path}", file.folder()));
+            for path in named.iter().filter(|path| !is_there(path)) {
                 offences.push(file.offence(number, format!("there is no {path}: correct the path")));
             }
         }
