@@ -19,7 +19,7 @@ pub(super) enum Directory {
 }
 
 /// The file that names RocksDB's current state. It is the last that a creation makes.
-const CURRENT: &str = "CURRENT";
+pub(super) const CURRENT: &str = "CURRENT";
 
 /// Looks into the directory `path`.
 ///

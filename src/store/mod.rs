@@ -18,6 +18,8 @@ pub mod memory;
 pub mod rocks;
 #[cfg(feature = "rocksdb")]
 mod rocks_options;
+#[cfg(feature = "rocksdb")]
+pub mod rocks_reader;
 pub mod witness;
 
 #[cfg(test)]
@@ -242,7 +244,8 @@ pub trait Store: Send + Sync {
     /// writes sees all there is.
     ///
     /// # Errors
-    /// [`StoreError`] if it cannot be read; the store then stays as it was.
+    /// [`StoreError`] if it cannot be read; what the store shows then is not to be relied on until a later one
+    /// succeeds.
     fn refresh(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -282,7 +285,7 @@ pub fn open_writer(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
 /// [`StoreError`]: missing, damaged, newer, no tapedeck database, or a build without RocksDB.
 pub fn open_reader(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     #[cfg(feature = "rocksdb")]
-    return Ok(Arc::new(rocks::RocksReader::open(path)?));
+    return Ok(Arc::new(rocks_reader::RocksReader::open(path)?));
     #[cfg(not(feature = "rocksdb"))]
     return Err(without_rocksdb(path));
 }

@@ -1,4 +1,5 @@
-//! The durable store: RocksDB, one column family for each [`Family`], one writer, any number of readers beside it.
+//! The durable store: RocksDB, one column family for each [`Family`], one writer, any number of readers beside it
+//! ([`super::rocks_reader`]).
 //!
 //! What a commit without `sync` wrote is in the log and survives the end of the process; [`Store::sync`] makes it
 //! survive a power loss. One `WriteBatch` over all families is atomic through the one log. A failed commit changed
@@ -8,8 +9,6 @@
 //! themselves some seconds after space was freed.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use rocksdb::{
     ColumnFamily, DB, Direction, ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
@@ -18,16 +17,11 @@ use rocksdb::{
 use super::directory::{self, Directory};
 use super::lock::WriterLock;
 use super::rocks_options::{self, Access};
+use super::rocks_reader::RocksReader;
 use super::{Batch, Family, SCHEMA, SCHEMA_KEY, Scan, Store, StoreError};
 
 /// Bytes that a change costs in a batch beside its key and value.
 const CHANGE_OVERHEAD: usize = 16;
-
-/// How often a reader tries again when files vanish while it opens or catches up, because the writer replaced them.
-const READER_ATTEMPTS: u32 = 10;
-
-/// The pause between these attempts.
-const READER_PAUSE: Duration = Duration::from_millis(20);
 
 /// The database, for writing.
 pub struct RocksStore {
@@ -118,113 +112,6 @@ impl Store for RocksStore {
     }
 }
 
-/// The database, for reading beside a writer or alone. It shows the state of when it was opened or last refreshed.
-pub struct RocksReader {
-    path: PathBuf,
-    /// Before the folder, so that it is closed before its folder goes.
-    db: DB,
-    _folder: PrivateFolder,
-}
-
-impl RocksReader {
-    /// Opens the database in the directory `path`. Nothing is written there.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] if there is none (yet), [`StoreError::Damaged`], [`StoreError::Newer`], and
-    /// [`StoreError::Failed`] if the directory holds something else.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if directory::inspect(path)? != Directory::Database {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
-        let folder = PrivateFolder::create().map_err(|error| failed(path, error.to_string()))?;
-        let db = while_files_vanish(|| Self::open_once(path, &folder.0))
-            .map_err(|error| failure(path, &error, 0))?;
-        match read_schema(&db, path)? {
-            Some(_) => Ok(Self { path: path.to_owned(), db, _folder: folder }),
-            // A writer is making it just now.
-            None => Err(StoreError::Missing(path.to_owned())),
-        }
-    }
-
-    /// Opens it with those of our families that it has: an older one may have fewer.
-    fn open_once(path: &Path, folder: &Path) -> Result<DB, rocksdb::Error> {
-        let options = rocks_options::database(Access::Read);
-        let there = DB::list_cf(&options, path)?;
-        let families =
-            Family::ALL.into_iter().filter(|family| there.iter().any(|name| name == family.name()));
-        DB::open_cf_descriptors_as_secondary(&options, path, folder, rocks_options::descriptors(families))
-    }
-
-    /// The error of a change.
-    fn refuse(&self) -> StoreError {
-        failed(&self.path, "it is open for reading only".to_owned())
-    }
-}
-
-impl Store for RocksReader {
-    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.db.cf_handle(family.name()) {
-            Some(_) => get(&self.db, &self.path, family, key),
-            None => Ok(None),
-        }
-    }
-
-    fn scan<'a>(&'a self, family: Family, from: &[u8], to: Option<&[u8]>) -> Scan<'a> {
-        match self.db.cf_handle(family.name()) {
-            Some(handle) => scan(&self.db, &self.path, handle, from, to),
-            None => Box::new(std::iter::empty()),
-        }
-    }
-
-    fn commit(&self, _batch: &Batch, _sync: bool) -> Result<(), StoreError> {
-        Err(self.refuse())
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        Err(self.refuse())
-    }
-
-    fn refresh(&self) -> Result<(), StoreError> {
-        while_files_vanish(|| self.db.try_catch_up_with_primary())
-            .map_err(|error| failure(&self.path, &error, 0))
-    }
-}
-
-/// A directory in the system's temporary one, for what a reader writes: RocksDB's log of what it does.
-struct PrivateFolder(PathBuf);
-
-impl PrivateFolder {
-    /// A new one, that nobody else can look into.
-    fn create() -> std::io::Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = std::env::temp_dir().join(format!("tapedeck-reader-{}-{number}", std::process::id()));
-            match create_private(&path) {
-                Ok(()) => return Ok(Self(path)),
-                // Left by an earlier process of this number.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for PrivateFolder {
-    fn drop(&mut self) {
-        // Left over in the temporary directory if this fails; nothing depends on it.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-/// Makes a directory that only its owner may enter.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
 /// Refuses a database with families that are not ours, before anything in it is changed: it is a newer tapedeck's, or
 /// another program's.
 fn refuse_unknown_families(path: &Path) -> Result<(), StoreError> {
@@ -243,7 +130,7 @@ fn refuse_unknown_families(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The schema version in the database, if it has one yet.
-fn read_schema(db: &DB, path: &Path) -> Result<Option<u32>, StoreError> {
+pub(super) fn read_schema(db: &DB, path: &Path) -> Result<Option<u32>, StoreError> {
     if db.cf_handle(Family::Meta.name()).is_none() {
         return Ok(None);
     }
@@ -264,13 +151,19 @@ fn handle<'a>(db: &'a DB, path: &Path, family: Family) -> Result<&'a ColumnFamil
 }
 
 /// The value of `key`.
-fn get(db: &DB, path: &Path, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn get(db: &DB, path: &Path, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     db.get_cf(handle(db, path, family)?, key).map_err(|error| failure(path, &error, 0))
 }
 
 /// The pairs with `from <= key < to`. RocksDB's iterator keeps to the state in which it was made, and the crate's
 /// (not its raw one) ends with the error if it cannot go on.
-fn scan<'a>(db: &'a DB, path: &'a Path, handle: &ColumnFamily, from: &[u8], to: Option<&[u8]>) -> Scan<'a> {
+pub(super) fn scan<'a>(
+    db: &'a DB,
+    path: &'a Path,
+    handle: &ColumnFamily,
+    from: &[u8],
+    to: Option<&[u8]>,
+) -> Scan<'a> {
     if to.is_some_and(|to| to <= from) {
         return Box::new(std::iter::empty());
     }
@@ -282,19 +175,8 @@ fn scan<'a>(db: &'a DB, path: &'a Path, handle: &ColumnFamily, from: &[u8], to: 
     Box::new(pairs.map(move |pair| pair.map_err(|error| failure(path, &error, 0))))
 }
 
-/// Does `work` again while files vanish under it, a few times.
-fn while_files_vanish<T>(mut work: impl FnMut() -> Result<T, rocksdb::Error>) -> Result<T, rocksdb::Error> {
-    for _ in 1..READER_ATTEMPTS {
-        match work() {
-            Err(error) if is_missing_file(&error) => std::thread::sleep(READER_PAUSE),
-            done => return done,
-        }
-    }
-    work()
-}
-
 /// True if a file of the database is not there, or RocksDB itself asks to try again.
-fn is_missing_file(error: &rocksdb::Error) -> bool {
+pub(super) fn is_missing_file(error: &rocksdb::Error) -> bool {
     error.kind() == ErrorKind::TryAgain || error.as_ref().contains("No such file or directory")
 }
 
@@ -306,7 +188,7 @@ fn is_full(error: &rocksdb::Error) -> bool {
 }
 
 /// Says what an error of RocksDB means. It knows them by their text: the crate passes nothing else on.
-fn failure(path: &Path, error: &rocksdb::Error, needed: u64) -> StoreError {
+pub(super) fn failure(path: &Path, error: &rocksdb::Error, needed: u64) -> StoreError {
     let path = path.to_owned();
     let what = error.as_ref().to_owned();
     if is_full(error) {
@@ -322,6 +204,6 @@ fn failure(path: &Path, error: &rocksdb::Error, needed: u64) -> StoreError {
 }
 
 /// An error that is none of the others.
-fn failed(path: &Path, what: String) -> StoreError {
+pub(super) fn failed(path: &Path, what: String) -> StoreError {
     StoreError::Failed { path: path.to_owned(), what }
 }

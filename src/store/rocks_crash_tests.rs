@@ -17,8 +17,8 @@ const PLACE: &str = "TAPEDECK_STORE_PLACE";
 const FILL: usize = 1 << 16;
 
 /// The small disk, in MiB, and what lies on it beside the database until it is freed.
-const DISK: usize = 192;
-const FILLER: usize = 48;
+const DISK: usize = 288;
+const FILLER: usize = 128;
 
 /// `program` with the arguments that make this test program run [`child`] with this role.
 fn with_role(mut program: Command, role: &str, place: &Path) -> Command {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::rocks::{RocksReader, RocksStore};
+use super::rocks::RocksStore;
+use super::rocks_reader::RocksReader;
 use super::rocks_tests::{count, numbered};
 use super::*;
 

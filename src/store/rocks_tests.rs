@@ -8,7 +8,8 @@ use rocksdb::{DB, Options};
 
 use super::contract_tests::{agrees_with_a_map, batches, keeps_the_contract};
 use super::lock::LOCK_FILE;
-use super::rocks::{RocksReader, RocksStore};
+use super::rocks::RocksStore;
+use super::rocks_reader::RocksReader;
 use super::*;
 
 /// A batch that puts `number` under `number` in two families.
