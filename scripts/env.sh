@@ -30,9 +30,14 @@ tapedeck_locked() {
         END { if (!found) print "none" }' "$(tapedeck_root)/Cargo.lock"
 }
 
+# What .cargo/config.toml says, without comments.
+tapedeck_config() {
+    sed '/^#/d' "$(tapedeck_root)/.cargo/config.toml" 2>/dev/null || true
+}
+
 # The processor that is compiled for, as .cargo/config.toml or RUSTFLAGS says.
 tapedeck_target_cpu() {
-    tapedeck_flags="${CARGO_ENCODED_RUSTFLAGS:-${RUSTFLAGS:-$(grep -v '^#' "$(tapedeck_root)/.cargo/config.toml")}}"
+    tapedeck_flags="${CARGO_ENCODED_RUSTFLAGS:-${RUSTFLAGS:-$(tapedeck_config)}}"
     tapedeck_cpu=$(printf '%s\n' "$tapedeck_flags" | sed -n 's/.*target-cpu=\([A-Za-z0-9_.-]*\).*/\1/p' | head -n 1)
     # "native" is another processor on another machine.
     if [ "$tapedeck_cpu" = native ]; then
@@ -70,27 +75,29 @@ tapedeck_use_rocksdb() {
     fi
 }
 
-# The newest RocksDB that cargo compiled with optimisation for this processor, if any.
+# The newest RocksDB that cargo compiled with optimisation for this processor, if any; newer than the file $1 if given.
 tapedeck_compiled_rocksdb() {
     tapedeck_cpu=$(tapedeck_target_cpu)
     # shellcheck disable=SC2012  # cargo's names hold no odd characters, and ls sorts by time
-    ls -t "$CARGO_TARGET_DIR"/release/build/librocksdb-sys-*/out/librocksdb.a 2>/dev/null | while read -r tapedeck_lib; do
-        tapedeck_unit=$(basename "$(dirname "$(dirname "$tapedeck_lib")")")
-        # Cargo's fingerprint names the flags that the build script ran with.
-        if [ "$tapedeck_cpu" = generic ] || grep -qs -- "target-cpu=${tapedeck_cpu%%-[0-9]*}" \
-            "$CARGO_TARGET_DIR/release/.fingerprint/$tapedeck_unit"/run-build-script-*.json; then
-            printf '%s\n' "$tapedeck_lib"
-            break
-        fi
-    done
+    { ls -t "$CARGO_TARGET_DIR"/release/build/librocksdb-sys-*/out/librocksdb.a 2>/dev/null || true; } |
+        while read -r tapedeck_lib; do
+            [ -z "${1:-}" ] || [ -n "$(find "$tapedeck_lib" -newer "$1")" ] || continue
+            tapedeck_unit=$(basename "$(dirname "$(dirname "$tapedeck_lib")")")
+            # Cargo's fingerprint names the flags that the build script ran with.
+            if [ "$tapedeck_cpu" = generic ] || grep -qs -- "target-cpu=${tapedeck_cpu%%-[0-9]*}" \
+                "$CARGO_TARGET_DIR/release/.fingerprint/$tapedeck_unit"/run-build-script-*.json; then
+                printf '%s\n' "$tapedeck_lib"
+                break
+            fi
+        done
 }
 
-# Copies a RocksDB that cargo has compiled into the cache, under the key of now. To be called after a build only:
-# what lies in the target directory was then compiled from what the key names.
+# Copies a RocksDB that cargo has compiled into the cache, under the key of now: one that is newer than the file $1,
+# or, without it, the newest. Without it only right after a build, when the newest was compiled from what the key says.
 tapedeck_keep_rocksdb() {
     tapedeck_dir=$(tapedeck_rocksdb_dir)
     [ -f "$tapedeck_dir/librocksdb.a" ] && return 0
-    tapedeck_lib=$(tapedeck_compiled_rocksdb)
+    tapedeck_lib=$(tapedeck_compiled_rocksdb "${1:-}")
     [ -n "$tapedeck_lib" ] || return 0
     # Under another name until it is whole, so that no build links half of it.
     tapedeck_new="$tapedeck_dir.new.$$"
@@ -133,10 +140,17 @@ tapedeck_has_libclang() {
 tapedeck_cargo() {
     tapedeck_needs || return 1
     tapedeck_use_rocksdb
-    cargo "$@"
-    tapedeck_status=$?
-    if [ "$tapedeck_status" = 0 ] && [ -z "${ROCKSDB_LIB_DIR:-}" ]; then
-        tapedeck_keep_rocksdb
+    if [ -n "${ROCKSDB_LIB_DIR:-}" ]; then
+        cargo "$@"
+        return
     fi
+    # What is older than this build may have been compiled from something else.
+    mkdir -p "$TAPEDECK_CACHE"
+    tapedeck_begun="$TAPEDECK_CACHE/begun.$$"
+    : >"$tapedeck_begun"
+    tapedeck_status=0
+    cargo "$@" || tapedeck_status=$?
+    [ "$tapedeck_status" != 0 ] || tapedeck_keep_rocksdb "$tapedeck_begun"
+    rm -f "$tapedeck_begun"
     return "$tapedeck_status"
 }

@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[cfg(feature = "rocksdb")]
 mod directory;
@@ -24,11 +24,14 @@ pub mod witness;
 
 #[cfg(test)]
 mod contract_tests;
-#[cfg(all(test, feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
+#[cfg(test)]
 mod rocks_crash_tests;
-#[cfg(all(test, feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
+#[cfg(test)]
 mod rocks_damage_tests;
-#[cfg(all(test, feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
+#[cfg(test)]
 mod rocks_tests;
 
 /// The format of the databases that this program writes. A greater one in a database is refused.
@@ -256,16 +259,24 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`], and then nothing was changed.
     fn commit_within(&self, batch: &Batch, sync: bool, patience: Duration) -> Result<(), StoreError> {
-        let start = Instant::now();
+        let mut waited = Duration::ZERO;
         loop {
             match self.commit(batch, sync) {
-                Err(StoreError::Full { .. }) if start.elapsed() < patience => {
-                    std::thread::sleep(PAUSE_WHEN_FULL)
-                }
+                Err(StoreError::Full { .. }) if waited < patience => pause(PAUSE_WHEN_FULL),
                 done => return done,
             }
+            waited += PAUSE_WHEN_FULL;
         }
     }
+}
+
+/// Waits for another process, or for somebody to make room: nothing says when that is done.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "neither a full disk nor another process can be waited for otherwise"
+)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// Opens the database at `path` for writing; makes it if there is nothing.

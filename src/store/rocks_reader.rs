@@ -17,7 +17,7 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Options};
 use super::directory::{self, CURRENT, Directory};
 use super::rocks::{failed, failure, get, is_missing_file, read_schema, scan};
 use super::rocks_options::{self, Access};
-use super::{Batch, Family, Scan, Store, StoreError};
+use super::{Batch, Family, Scan, Store, StoreError, pause};
 
 /// How often something is read again because the writer changed it meanwhile.
 const ATTEMPTS: u32 = 10;
@@ -173,7 +173,7 @@ fn while_it_changes<T>(
         if manifest(path) == before {
             return done.map(Some).map_err(|error| failure(path, &error, 0));
         }
-        std::thread::sleep(PAUSE);
+        pause(PAUSE);
     }
     Ok(None)
 }
@@ -182,7 +182,7 @@ fn while_it_changes<T>(
 fn while_files_vanish<T>(mut work: impl FnMut() -> Result<T, rocksdb::Error>) -> Result<T, rocksdb::Error> {
     for _ in 1..ATTEMPTS {
         match work() {
-            Err(error) if is_missing_file(&error) => std::thread::sleep(PAUSE),
+            Err(error) if is_missing_file(&error) => pause(PAUSE),
             done => return done,
         }
     }
