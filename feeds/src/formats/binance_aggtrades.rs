@@ -1,4 +1,4 @@
-//! Binance Vision aggregate trades: id,price,qty,first id,last id,time,is_buyer_maker[,is_best_match].
+//! Binance Vision aggregate trades: `id,price,qty,first id,last id,time,is_buyer_maker[,is_best_match]`.
 //!
 //! With or without a header; times in ms, or in µs since 2025. The symbol is in the file's name.
 

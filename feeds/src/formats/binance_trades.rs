@@ -1,4 +1,4 @@
-//! Binance Vision trades: id,price,qty,quote_qty,time,is_buyer_maker[,is_best_match].
+//! Binance Vision trades: `id,price,qty,quote_qty,time,is_buyer_maker[,is_best_match]`.
 //!
 //! With or without a header; times in ms, or in µs since 2025. The symbol is in the file's name.
 

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::frame::FrameKind;
 use crate::symbol::{Symbol, SymbolId, SymbolTable};
 use crate::tick::{Event, Quote, Side, Tick, Trade};
+use crate::time::Nanos;
 use crate::venue::{DuplicateKey, Venue};
 use crate::venues;
 
@@ -216,6 +217,13 @@ impl NdjsonDecoder {
         Ok(self.symbols.alias(text.as_bytes(), &symbol))
     }
 
+    fn received_at(&self, row: &Row<'_>) -> Result<Option<Nanos>, Bad> {
+        if !self.has_receive_times {
+            return Ok(None);
+        }
+        value::time(text(row.received_at), self.received, "receive time").map(Some)
+    }
+
     fn tick(&mut self, line: &[u8]) -> Result<Tick, Fault> {
         if line.len() > MAX_LINE_BYTES {
             return Err(Fault::Broken("the line is longer than 1 MiB"));
@@ -229,11 +237,7 @@ impl NdjsonDecoder {
         let symbol = self.symbol(row.symbol)?;
         let bad = |bad: Bad| bad.of(symbol);
         let time = value::time(text(row.time), self.stamps, "time").map_err(bad)?;
-        let received = if self.has_receive_times {
-            Some(value::time(text(row.received_at), self.received, "receive time").map_err(bad)?)
-        } else {
-            None
-        };
+        let received = self.received_at(&row).map_err(bad)?;
         let id = if self.numbered { value::id(text(row.id)).map_err(bad)? } else { None };
         let event = if row.price.is_some() {
             trade(&row, id, side(&row)?).map_err(bad)?
@@ -279,7 +283,11 @@ impl Decoder for NdjsonDecoder {
                     taken += 1;
                 }
                 Err(_) if is_blank(line) => out.frames.count(&FrameKind::Blank),
-                Err(fault) => reject_or_break(line, number, fault, out),
+                Err(fault) => {
+                    let row = if matches!(fault, Fault::Rejected(..)) { Row::read(line) } else { None };
+                    let received_at = row.and_then(|row| self.received_at(&row).ok().flatten());
+                    reject_or_break(line, number, fault, received_at, out);
+                }
             }
             number += 1;
         }

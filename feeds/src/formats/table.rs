@@ -250,7 +250,7 @@ impl Table {
 
     /// What a row that gave no good tick is, and the tick for it if it was to be one.
     #[cold]
-    fn odd(&self, row: &[u8], line: u64, fault: Fault, out: &mut Decoded) {
+    fn odd(&self, fields: &Fields, row: &[u8], line: u64, fault: Fault, out: &mut Decoded) {
         if is_blank(row) {
             out.frames.count(&FrameKind::Blank);
             return;
@@ -259,13 +259,24 @@ impl Table {
             out.frames.count(&FrameKind::Control);
             return;
         }
-        reject_or_break(row, line, fault, out);
+        let received_at = match fault {
+            Fault::Rejected(..) => self.received_at(fields, row).ok().flatten(),
+            Fault::Broken(_) => None,
+        };
+        reject_or_break(row, line, fault, received_at, out);
     }
 }
 
-/// Counts a faulty row and says so; a rejected tick stands at no time, so that nothing moves.
+/// Counts a faulty row and says so. A rejected tick stands at no time, so that nothing moves; when it came in is
+/// kept if it can be read, because that is where it stands in a merge.
 #[cold]
-pub(super) fn reject_or_break(row: &[u8], line: u64, fault: Fault, out: &mut Decoded) {
+pub(super) fn reject_or_break(
+    row: &[u8],
+    line: u64,
+    fault: Fault,
+    received_at: Option<Nanos>,
+    out: &mut Decoded,
+) {
     match fault {
         Fault::Broken(why) => {
             let error = FrameError::new(why, row);
@@ -274,7 +285,7 @@ pub(super) fn reject_or_break(row: &[u8], line: u64, fault: Fault, out: &mut Dec
         }
         Fault::Rejected(symbol, bad) => {
             out.frames.count(&FrameKind::Ticks);
-            out.output.ticks.push(Tick::new(symbol, 0, None, Event::Rejected(bad.rejection)));
+            out.output.ticks.push(Tick::new(symbol, 0, received_at, Event::Rejected(bad.rejection)));
             out.complain(line, bad.about(row));
         }
     }
@@ -340,7 +351,7 @@ impl Decoder for Table {
             };
             match result {
                 Ok(()) => taken += 1,
-                Err(fault) => self.odd(row, line, fault, out),
+                Err(fault) => self.odd(&fields, row, line, fault, out),
             }
             line += 1;
         }

@@ -1,4 +1,4 @@
-//! Tardis quotes: exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount.
+//! Tardis quotes: `exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount`.
 //!
 //! By header; times in µs, one by the exchange's clock and one by the recorder's.
 

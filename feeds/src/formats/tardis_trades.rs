@@ -1,4 +1,4 @@
-//! Tardis trades: exchange,symbol,timestamp,local_timestamp,id,side,price,amount.
+//! Tardis trades: `exchange,symbol,timestamp,local_timestamp,id,side,price,amount`.
 //!
 //! By header; times in µs, one by the exchange's clock and one by the recorder's.
 

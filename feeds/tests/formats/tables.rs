@@ -61,6 +61,8 @@ fn csv_quotes_and_receive_times() {
     assert_eq!(rejections(&out), [Rejection::BadSign, Rejection::BadTime]);
     assert!(decoder.has_receive_times());
     assert_eq!(out.output.ticks[0].received_at(), Some(1_700_000_000_500_000_000));
+    let received: Vec<Option<i64>> = out.output.ticks[2..].iter().map(|tick| tick.received_at()).collect();
+    assert_eq!(received, [Some(1_700_000_000_502_000_000), None], "a rejected tick keeps its receive time");
     assert_eq!(decoder.trade_key(), DuplicateKey::None);
 }
 
