@@ -58,7 +58,8 @@ const VENUES: &[&str] = &[
 ];
 
 /// Where a venue may be named beside the adapters, and why.
-const VENUES_NAMED: &[(&str, &str)] = &[("src/market", "the synthetic market plays a real venue")];
+const VENUES_NAMED: &[(&str, &str)] =
+    &[("src/market", "the made-up market plays a real venue"), ("src/cli/help", "examples for people")];
 
 /// Lists that must be complete: the folder whose `mod.rs` has the list, and what marks a line that makes an entry.
 const REGISTRIES: &[(&str, &str)] = &[

@@ -38,7 +38,10 @@ impl File {
 
     /// What is compiled into the program: the text up to the tests at its end.
     pub(crate) fn program(&self) -> &str {
-        if self.stem() == "tests" || self.folder().split('/').any(|part| part == "tests") {
+        if self.stem() == "tests"
+            || self.stem().ends_with("_tests")
+            || self.folder().split('/').any(|part| part == "tests")
+        {
             return "";
         }
         // `mod tests;` among the modules ends nothing; `mod tests {` does.
