@@ -164,3 +164,99 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! What is written comes back, in the bytes that are promised.
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn values_come_back(
+            byte in any::<u8>(), unsigned in any::<u64>(), signed in any::<i64>(), wide in any::<i128>(),
+            shift in 0u32..127, text in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let mut bytes = Vec::new();
+            bytes.put_u8(byte);
+            bytes.put_u64(unsigned >> (shift % 64));
+            bytes.put_i64(signed >> (shift % 64));
+            bytes.put_i128(wide >> shift);
+            bytes.put_bytes(&text);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.u8(), Ok(byte));
+            prop_assert_eq!(reader.u64(), Ok(unsigned >> (shift % 64)));
+            prop_assert_eq!(reader.i64(), Ok(signed >> (shift % 64)));
+            prop_assert_eq!(reader.i128(), Ok(wide >> shift));
+            prop_assert_eq!(reader.bytes(), Ok(&text[..]));
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn an_i64_is_written_alike_at_both_widths(value in any::<i64>(), shift in 0u32..64) {
+            let value = value >> shift;
+            let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+            narrow.put_i64(value);
+            wide.put_i128(i128::from(value));
+            prop_assert_eq!(narrow, wide);
+        }
+
+        #[test]
+        fn a_value_cut_short_is_short(wide in any::<i128>(), unsigned in any::<u64>(), cut in 0usize..19) {
+            let (mut bytes, mut small) = (Vec::new(), Vec::new());
+            bytes.put_i128(wide);
+            small.put_u64(unsigned);
+            let (cut, small_cut) = (cut.min(bytes.len() - 1), cut.min(small.len() - 1));
+            prop_assert_eq!(Reader::new(&bytes[..cut]).i128(), Err(CodecError::Short));
+            prop_assert_eq!(Reader::new(&small[..small_cut]).u64(), Err(CodecError::Short));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = Reader::new(&bytes).u64();
+            let _ = Reader::new(&bytes).i64();
+            let _ = Reader::new(&bytes).i128();
+            let _ = Reader::new(&bytes).bytes();
+        }
+    }
+
+    #[test]
+    fn bytes_are_leb128_and_zigzag() {
+        let mut bytes = Vec::new();
+        bytes.put_u64(300);
+        bytes.put_i64(-2);
+        bytes.put_i128(64);
+        bytes.put_bytes(b"ab");
+        assert_eq!(bytes, [0xac, 0x02, 3, 0x80, 0x01, 2, b'a', b'b']);
+    }
+
+    #[test]
+    fn the_extremes_come_back() {
+        let mut bytes = Vec::new();
+        bytes.put_u64(u64::MAX);
+        bytes.put_i64(i64::MIN);
+        bytes.put_i128(i128::MIN);
+        bytes.put_i128(i128::MAX);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(reader.u64(), Ok(u64::MAX));
+        assert_eq!(reader.i64(), Ok(i64::MIN));
+        assert_eq!(reader.i128(), Ok(i128::MIN));
+        assert_eq!(reader.i128(), Ok(i128::MAX));
+    }
+
+    #[test]
+    fn what_is_too_large_is_invalid() {
+        let longer = [0xff; 30];
+        assert_eq!(Reader::new(&longer).u64(), Err(CodecError::Invalid));
+        assert_eq!(Reader::new(&longer).i128(), Err(CodecError::Invalid));
+        // The tenth byte of a u64 has one bit left, the nineteenth of an i128 two.
+        let over = [&[0xff; 9][..], &[2]].concat();
+        assert_eq!(Reader::new(&over).u64(), Err(CodecError::Invalid));
+        let over = [&[0xff; 18][..], &[4]].concat();
+        assert_eq!(Reader::new(&over).i128(), Err(CodecError::Invalid));
+        // A length that goes past the end.
+        assert_eq!(Reader::new(&[5, 1, 2]).bytes(), Err(CodecError::Short));
+    }
+}
