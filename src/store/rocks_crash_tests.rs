@@ -260,7 +260,7 @@ fn a_full_disk_loses_nothing_and_works_again() {
 #[expect(clippy::disallowed_methods, reason = "a measurement")]
 fn measure_commits() {
     let batches = 16_384_u64;
-    let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let store = RocksStore::create_or_open(folder.path()).unwrap();
     let made: Vec<Batch> = (0..64).map(filling).collect();
     let start = Instant::now();
@@ -297,5 +297,20 @@ fn measure_commits() {
         witness::Witness { committed, generation: 1 }.write(folder.path()).unwrap();
     }
     eprintln!("a witness: {:?}", begun.elapsed() / 100);
+    drop(store);
+
+    let begun = Instant::now();
+    let reader = open_reader(folder.path()).unwrap();
+    eprintln!("a reader opens: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    reader.refresh().unwrap();
+    eprintln!("its first refresh: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    reader.refresh().unwrap();
+    eprintln!("its next: {:?}", begun.elapsed());
+    drop(reader);
+    let begun = Instant::now();
+    let store = open_writer(folder.path()).unwrap();
+    eprintln!("a writer opens: {:?}", begun.elapsed());
     assert_eq!(store.scan(Family::Alerts, b"", None).count() as u64, batches);
 }
