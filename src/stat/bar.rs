@@ -118,11 +118,13 @@ impl TradePane {
             }
         }
         self.trades += 1;
-        match trade.side {
-            Side::Buy => self.bought.add(price, size),
-            Side::Sell => self.sold.add(price, size),
-            Side::Unknown => self.unknown.get_or_insert_default().add(price, size),
-        }
+        // One place that adds, to a chosen side: sides alternate at random, so a branch would be guessed wrong.
+        let totals = match trade.side {
+            Side::Buy => &mut self.bought,
+            Side::Sell => &mut self.sold,
+            Side::Unknown => self.unknown.get_or_insert_default(),
+        };
+        totals.add(price, size);
     }
 
     /// Adds the trades of another pane; which of the two is the later does not matter.
