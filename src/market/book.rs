@@ -8,14 +8,14 @@ use super::random::Random;
 
 /// Prices between ticks are kept in 2⁻¹⁶ ticks.
 const TICK: i64 = 1 << 16;
-/// The widest move of one step, in 10⁻⁹ of the price.
-const STEP_MAX: i64 = 50_000_000;
-/// 10⁹: what relative moves are in parts of.
-const PARTS: i64 = 1_000_000_000;
+/// Relative moves are in 2⁻³⁰ of the price.
+const PARTS_BITS: u32 = 30;
+/// The widest move of one step: 5 %.
+const STEP_MAX: i64 = (1 << PARTS_BITS) / 20;
 /// The square root of a second's nanoseconds.
 const ROOT_OF_SECOND: i64 = 31_623;
-/// How long a price takes to come most of the way back to where it began.
-const RETURN_NANOS: i128 = 3_600 * 1_000_000_000;
+/// Prices come most of the way back to where they began within 2⁴² ns, 73 minutes.
+const RETURN_BITS: u32 = 42;
 
 /// The best prices of one symbol and what moves them.
 #[derive(Clone, Debug)]
@@ -51,17 +51,16 @@ impl Book {
         book
     }
 
-    /// Moves the prices to time `at`, with the whole market at level `market` (10⁻⁹, added up since the start).
+    /// Moves the prices to time `at`, with the whole market at level `market` (2⁻³⁰, added up since the start).
     pub(super) fn step(&mut self, instrument: &Instrument, at: Nanos, market: i64, random: &mut Random) {
         let elapsed = at - self.moved_at;
-        let own = instrument.volatility * root(elapsed) / ROOT_OF_SECOND * random.bell() / (1 << 16);
+        let own = deviation(instrument.volatility, elapsed, random);
         let pulled = (market - self.followed) * instrument.beta / 256;
-        let away =
-            i128::from(instrument.home * TICK - self.middle) * i128::from(PARTS) / i128::from(self.middle);
-        let homeward = away * i128::from(elapsed) / RETURN_NANOS;
-        let step = (own + pulled).saturating_add(homeward as i64).clamp(-STEP_MAX, STEP_MAX);
-        let moved = self.middle + (i128::from(self.middle) * i128::from(step) / i128::from(PARTS)) as i64;
-        self.middle = moved.clamp(instrument.home * TICK / 4, instrument.home * TICK * 4);
+        let step = (own + pulled).clamp(-STEP_MAX, STEP_MAX);
+        let home = instrument.home * TICK;
+        let homeward = scaled(home - self.middle, elapsed, RETURN_BITS);
+        let moved = self.middle + scaled(self.middle, step, PARTS_BITS) + homeward;
+        self.middle = moved.clamp(home / 4, home * 4);
         self.moved_at = at;
         self.followed = market;
         self.requote(instrument, random);
@@ -69,7 +68,7 @@ impl Book {
 
     /// Sets bid and ask around the middle, with new sizes where they moved, and one new size where none did.
     fn requote(&mut self, instrument: &Instrument, random: &mut Random) {
-        let spread = (i128::from(self.middle) * i128::from(instrument.spread) / i128::from(PARTS)) as i64;
+        let spread = scaled(self.middle, instrument.spread, PARTS_BITS);
         let bid = ((self.middle - spread / 2) / TICK).max(1);
         let ask = ((self.middle + spread / 2) / TICK + 1).max(bid + 1);
         let (bid_moved, ask_moved) = (bid != self.bid, ask != self.ask);
@@ -139,7 +138,15 @@ fn level(instrument: &Instrument, random: &mut Random) -> i64 {
     1 + random.exponential(instrument.typical_lots * 8) as i64
 }
 
-/// The square root of a span of time, rounded down.
-fn root(nanos: Nanos) -> i64 {
-    u64::try_from(nanos).unwrap_or(0).isqrt() as i64
+/// A random move over `elapsed`, where one second's standard deviation is `volatility`.
+#[inline]
+pub(super) fn deviation(volatility: i64, elapsed: Nanos, random: &mut Random) -> i64 {
+    let root = u64::try_from(elapsed).unwrap_or(0).isqrt() as i64;
+    volatility * root / ROOT_OF_SECOND * random.bell() / (1 << 16)
+}
+
+/// `value × factor / 2^bits`, rounded down.
+#[inline]
+fn scaled(value: i64, factor: i64, bits: u32) -> i64 {
+    ((i128::from(value) * i128::from(factor)) >> bits) as i64
 }

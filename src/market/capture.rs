@@ -143,3 +143,73 @@ fn put_levels(out: &mut Vec<u8>, key: &str, instrument: &Instrument, at: impl Fn
     }
     out.push(b']');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Market, MarketSpec};
+    use serde_json::Value;
+
+    #[test]
+    fn every_line_is_a_frame_of_the_venue_behind_its_receive_time() {
+        let spec = MarketSpec { symbols: 5, ..MarketSpec::default() };
+        let market = Market::new(spec);
+        let instruments = market.instruments().to_vec();
+        let mut writer = CaptureWriter::new(&instruments);
+        let mut out = Vec::new();
+        writer.put_opening(&mut out, spec.start);
+        let events: Vec<MarketEvent> = market.take(5_000).collect();
+        for event in &events {
+            writer.put_event(&mut out, event, &instruments[event.symbol as usize]);
+        }
+        let text = String::from_utf8(out).unwrap();
+        let (mut last, mut frames, mut depths) = (0, events.iter(), 0);
+        for (number, line) in text.lines().enumerate() {
+            let (time, json) = line.split_once(' ').unwrap();
+            let time: i64 = time.parse().unwrap();
+            assert!(time >= last, "line {number}");
+            last = time;
+            let frame: Value = serde_json::from_str(json).unwrap();
+            if number == 0 {
+                assert_eq!(frame, serde_json::json!({"result": null, "id": 1}));
+            } else if frame["data"]["e"] == "depthUpdate" {
+                depths += 1;
+            } else {
+                let event = frames.next().unwrap();
+                assert_eq!(time, event.received_at);
+                check(&frame, event, &instruments[event.symbol as usize]);
+            }
+        }
+        assert!(frames.next().is_none() && depths > 100, "{depths} depth frames");
+    }
+
+    fn check(frame: &Value, event: &MarketEvent, instrument: &Instrument) {
+        let stream = frame["stream"].as_str().unwrap();
+        let (name, kind) = stream.split_once('@').unwrap();
+        let data = &frame["data"];
+        assert_eq!(name.to_uppercase(), instrument.native);
+        assert_eq!(data["s"], instrument.native.as_str());
+        let decimal = |key: &str, mantissa: i64, scale: u8| {
+            let text = data[key].as_str().unwrap();
+            assert_eq!(text.split_once('.').unwrap().1.len(), 8);
+            let read: rust_decimal::Decimal = text.parse().unwrap();
+            assert_eq!(read, rust_decimal::Decimal::new(mantissa, u32::from(scale)));
+        };
+        match event.change {
+            Change::Trade { id, price, size, buyer_is_maker } => {
+                assert_eq!((kind, data["t"].as_u64()), ("trade", Some(id)));
+                assert_eq!(data["T"].as_i64(), Some(event.exchange_ts / 1_000_000));
+                assert_eq!(data["m"].as_bool(), Some(buyer_is_maker));
+                decimal("p", price, instrument.price_scale);
+                decimal("q", size, instrument.size_scale);
+            }
+            Change::Quote { id, bid, bid_size, ask, ask_size } => {
+                assert_eq!((kind, data["u"].as_u64()), ("bookTicker", Some(id)));
+                decimal("b", bid, instrument.price_scale);
+                decimal("B", bid_size, instrument.size_scale);
+                decimal("a", ask, instrument.price_scale);
+                decimal("A", ask_size, instrument.size_scale);
+            }
+        }
+    }
+}

@@ -164,3 +164,55 @@ impl CaptureFile {
         self.0.drain(BUFFER_BYTES)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::io::Read;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        simulate: SimulateArgs,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<SimulateArgs, clap::Error> {
+        let program = Program::try_parse_from([&["simulate"], arguments].concat())?;
+        Ok(program.simulate)
+    }
+
+    #[test]
+    fn files_hold_the_same_whatever_they_are_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |option: &str, name: &str| {
+            let path = folder.path().join(name);
+            let arguments = [option, path.to_str().unwrap(), "--trades", "500", "--symbols", "7"];
+            run(&parse(&arguments).unwrap()).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        let plain = write("--capture", "a.capture");
+        let mut inflated = Vec::new();
+        flate2::read::GzDecoder::new(&write("--capture", "a.gz")[..]).read_to_end(&mut inflated).unwrap();
+        assert_eq!(inflated, plain);
+        assert_eq!(zstd::decode_all(&write("--capture", "a.zst")[..]).unwrap(), plain);
+        assert_eq!(plain.windows(7).filter(|at| at == b"@trade\"").count(), 500);
+
+        let csv = String::from_utf8(write("--csv", "a.csv")).unwrap();
+        assert_eq!(csv.lines().count(), 501);
+        assert!(csv.ends_with("true\n") || csv.ends_with("false\n"));
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let nothing = run(&parse(&[]).unwrap()).unwrap_err();
+        assert!(nothing.to_string().contains("--csv"), "{nothing}");
+        let error = parse(&["--start", "yesterday"]).unwrap_err().to_string();
+        assert!(error.contains("write it like"), "{error}");
+        assert!(parse(&["--symbols", "0"]).is_err());
+        let spec = parse(&["--start", "2024-02-29T12:00:00Z", "--seed", "9"]).unwrap().spec();
+        assert_eq!((spec.start, spec.seed), (1_709_208_000_000_000_000, 9));
+        let missing = parse(&["--csv", "/nowhere/at/all.csv"]).unwrap();
+        assert!(run(&missing).unwrap_err().to_string().contains("/nowhere/at/all.csv"));
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use feeds::time::{Nanos, SECOND};
 
 use super::activity::Activity;
-use super::book::Book;
+use super::book::{Book, deviation};
 use super::instrument::{self, Instrument};
 use super::random::Random;
 use super::{MarketEvent, MarketSpec};
@@ -19,10 +19,8 @@ const WAY_MIN: Nanos = 2 * MILLI;
 const WAY_MORE: u64 = 700_000;
 /// The mean time from one trade of a burst to the next, where they do not come at once, in nanoseconds.
 const BURST_GAP: u64 = 30 * MILLI as u64;
-/// Movement of the whole market in one second, standard deviation, in 10⁻⁹.
+/// Movement of the whole market in one second, standard deviation, in 2⁻³⁰.
 const MARKET_VOLATILITY: i64 = 60_000;
-/// The square root of a second's nanoseconds.
-const ROOT_OF_SECOND: i64 = 31_623;
 
 /// A trade to come: the next one of a burst. Sorted by time, then by the order in which they were planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,8 +119,7 @@ impl Market {
     }
 
     fn move_market(&mut self, at: Nanos) {
-        let root = u64::try_from(at - self.level_at).unwrap_or(0).isqrt() as i64;
-        self.level += MARKET_VOLATILITY * root / ROOT_OF_SECOND * self.random.bell() / (1 << 16);
+        self.level += deviation(MARKET_VOLATILITY, at - self.level_at, &mut self.random);
         self.level_at = at;
     }
 
@@ -185,4 +182,149 @@ fn rates(spec: &MarketSpec, weights: &[u64], contagion: &[u64]) -> Rates {
     let gap = SECOND as u128 * ticks_of_256_orders
         / (u128::from(spec.ticks_per_second.max(1)) * arrivals_of_256_orders);
     Rates { gap: gap as u64, quotes, whole: quotes + 256 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::Change;
+    use sha2::{Digest, Sha256};
+    use std::collections::HashMap;
+
+    fn take(spec: MarketSpec, count: usize) -> Vec<MarketEvent> {
+        Market::new(spec).take(count).collect()
+    }
+
+    /// If this changes, every figure measured on the market before is of another market: say so in the changelog.
+    #[test]
+    fn the_same_seed_gives_the_same_market_everywhere() {
+        let mut hash = Sha256::new();
+        for event in take(MarketSpec::default(), 50_000) {
+            hash.update(event.received_at.to_le_bytes());
+            hash.update(format!("{:?}", event).as_bytes());
+        }
+        let digest: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest, "86dd1957bb6ecbba");
+    }
+
+    #[test]
+    fn another_seed_is_another_market() {
+        let spec = MarketSpec::default();
+        assert_ne!(take(spec, 100), take(MarketSpec { seed: 2, ..spec }, 100));
+    }
+
+    #[test]
+    fn times_go_up_and_ids_count_up() {
+        let mut last = (Nanos::MIN, Nanos::MIN);
+        let mut ids: HashMap<u32, u64> = HashMap::new();
+        for event in take(MarketSpec { symbols: 50, ..MarketSpec::default() }, 200_000) {
+            assert!(event.exchange_ts >= last.0 && event.received_at > last.1);
+            assert!(event.exchange_ts % MILLI == 0);
+            assert!((WAY_MIN..SECOND / 10).contains(&(event.received_at - event.exchange_ts)));
+            last = (event.exchange_ts, event.received_at);
+            if let Change::Trade { id, .. } = event.change
+                && let Some(before) = ids.insert(event.symbol, id)
+            {
+                assert_eq!(id, before + 1);
+            }
+        }
+        assert_eq!(ids.len(), 50);
+    }
+
+    #[test]
+    fn trades_are_at_the_bid_or_the_ask_and_within_its_size() {
+        let mut quotes: HashMap<u32, (i64, i64, i64, i64)> = HashMap::new();
+        let mut seen = 0;
+        for event in take(MarketSpec { symbols: 20, ..MarketSpec::default() }, 100_000) {
+            match event.change {
+                Change::Quote { bid, bid_size, ask, ask_size, .. } => {
+                    assert!(0 < bid && bid < ask && bid_size > 0 && ask_size > 0, "{event:?}");
+                    quotes.insert(event.symbol, (bid, bid_size, ask, ask_size));
+                }
+                Change::Trade { price, size, buyer_is_maker, .. } => {
+                    assert!(size > 0);
+                    let Some(&(bid, bid_size, ask, ask_size)) = quotes.get(&event.symbol) else { continue };
+                    let (best, there) = if buyer_is_maker { (bid, bid_size) } else { (ask, ask_size) };
+                    assert!(price == best && size <= there, "{event:?}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 20_000, "{seen}");
+    }
+
+    #[test]
+    fn rates_are_those_of_the_spec() {
+        for quotes_per_trade in [0, 1, 10] {
+            let spec = MarketSpec { quotes_per_trade, ..MarketSpec::default() };
+            let events = take(spec, 300_000);
+            let trades = events.iter().filter(|event| matches!(event.change, Change::Trade { .. })).count();
+            let seconds = (events[events.len() - 1].exchange_ts - spec.start) as f64 / 1e9;
+            let rate = events.len() as f64 / seconds / spec.ticks_per_second as f64;
+            let ratio = (events.len() - trades) as f64 / trades as f64;
+            // Quotes that a trade forces come on top.
+            assert!((0.97..1.08).contains(&rate), "{quotes_per_trade}: {rate}");
+            assert!(
+                (ratio - quotes_per_trade as f64).abs() < 0.1 * quotes_per_trade as f64 + 0.15,
+                "{ratio}"
+            );
+        }
+    }
+
+    #[test]
+    fn activity_follows_zipf_and_trades_cluster() {
+        let spec = MarketSpec { quotes_per_trade: 0, ..MarketSpec::default() };
+        let mut count = [0u32; 200];
+        let mut bitcoin = Vec::new();
+        for event in take(spec, 500_000) {
+            count[event.symbol as usize] += 1;
+            if event.symbol == 0 {
+                bitcoin.push(event.exchange_ts);
+            }
+        }
+        for rank in [1usize, 3, 9] {
+            let share = f64::from(count[0]) / f64::from(count[rank]);
+            assert!((share / (rank + 1) as f64 - 1.0).abs() < 0.1, "rank {rank}: {share}");
+        }
+        // Independent trades would make the variance of counts in a tenth of a second equal to their mean.
+        let mut tenths: HashMap<Nanos, f64> = HashMap::new();
+        for time in &bitcoin {
+            *tenths.entry(time / (SECOND / 10)).or_default() += 1.0;
+        }
+        let cells = ((bitcoin[bitcoin.len() - 1] - bitcoin[0]) / (SECOND / 10)) as f64;
+        let mean = bitcoin.len() as f64 / cells;
+        let variance = tenths.values().map(|n| n * n).sum::<f64>() / cells - mean * mean;
+        assert!(variance > 1.5 * mean, "variance {variance}, mean {mean}");
+    }
+
+    #[test]
+    fn prices_stay_near_home_and_move_together() {
+        let spec = MarketSpec { symbols: 10, ticks_per_second: 50, ..MarketSpec::default() };
+        let market = Market::new(spec);
+        let homes: Vec<f64> = market.instruments().iter().map(|it| it.home as f64).collect();
+        let (mut last, mut before) = ([None; 10], [None; 10]);
+        let mut moves: Vec<[f64; 10]> = Vec::new();
+        let mut minute = spec.start;
+        for event in market.take_while(|event| event.exchange_ts < spec.start + 6 * 3_600 * SECOND) {
+            let Change::Quote { bid, .. } = event.change else { continue };
+            let relative = bid as f64 / homes[event.symbol as usize];
+            assert!((0.25..=4.0).contains(&relative), "{event:?}");
+            last[event.symbol as usize] = Some(relative);
+            if event.exchange_ts >= minute + 60 * SECOND {
+                minute += 60 * SECOND;
+                let step = std::array::from_fn(|i| last[i].unwrap_or(1.0) - before[i].unwrap_or(1.0));
+                moves.push(step);
+                before = last;
+            }
+        }
+        let product = |a: usize, b: usize| moves.iter().map(|m| m[a] * m[b]).sum::<f64>();
+        let correlation = product(0, 1) / (product(0, 0) * product(1, 1)).sqrt();
+        assert!((0.2..0.9).contains(&correlation), "correlation {correlation}");
+    }
+
+    #[test]
+    fn a_spec_of_nothing_is_still_a_market() {
+        let spec = MarketSpec { symbols: 0, ticks_per_second: 0, ..MarketSpec::default() };
+        assert_eq!(take(spec, 10).len(), 10);
+    }
 }

@@ -46,11 +46,11 @@ pub struct Instrument {
     pub(super) home: i64,
     /// The mean size of a trade, in lots.
     pub(super) typical_lots: u64,
-    /// Movement in one second, standard deviation, in 10⁻⁹ of the price.
+    /// Movement in one second, standard deviation, in 2⁻³⁰ of the price.
     pub(super) volatility: i64,
     /// How much of the market's movement it shares, in 1/256.
     pub(super) beta: i64,
-    /// The usual distance from bid to ask, in 10⁻⁹ of the price.
+    /// The usual distance from bid to ask, in 2⁻³⁰ of the price.
     pub(super) spread: i64,
     /// The first trade id.
     pub(super) first_id: u64,
@@ -88,7 +88,7 @@ pub(super) fn at_rank(rank: usize, random: &mut Random) -> Instrument {
 /// The weight of the symbol at `rank` in the draw of orders, so that its trades follow Zipf's law, and how many
 /// of 256 of its trades draw another one after them. Busy symbols trade in longer bursts.
 pub(super) fn activity(rank: usize) -> (u64, u64) {
-    let contagion = 2_560 / (16 + rank as u64);
+    let contagion = 2_300 / (16 + rank as u64);
     let trades = (1u64 << 40) / (rank as u64 + 1);
     ((trades / 256 * (256 - contagion)).max(1), contagion)
 }

@@ -59,7 +59,7 @@ pub struct MarketSpec {
 impl Default for MarketSpec {
     /// Two hundred symbols with three quotes a trade and ten million trades in an hour.
     fn default() -> MarketSpec {
-        MarketSpec { symbols: 200, seed: 1, start: START, ticks_per_second: 11_111, quotes_per_trade: 3 }
+        MarketSpec { symbols: 200, seed: 1, start: START, ticks_per_second: 11_050, quotes_per_trade: 3 }
     }
 }
 
