@@ -26,7 +26,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub symbols: u32,
     /// How many trades to write
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub trades: u64,
     /// Another seed is another market
     #[arg(long, value_name = "S", default_value_t = 1)]

@@ -118,6 +118,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the tolerance is wider than platforms differ")]
     fn logarithms_are_right_to_a_billionth() {
         for (index, &entry) in LN_1P.iter().enumerate() {
             let exact = (1.0 + index as f64 / 256.0).ln();
@@ -131,9 +132,10 @@ mod tests {
         let draws = 200_000;
         let waits: Vec<f64> = (0..draws).map(|_| random.exponential(1_000_000) as f64 / 1e6).collect();
         let mean = waits.iter().sum::<f64>() / f64::from(draws);
+        // exp(-3) of them are.
         let beyond_three = waits.iter().filter(|w| **w > 3.0).count() as f64 / f64::from(draws);
         assert!((mean - 1.0).abs() < 0.01, "mean {mean}");
-        assert!((beyond_three - (-3.0f64).exp()).abs() < 0.002, "beyond three means {beyond_three}");
+        assert!((beyond_three - 0.049_787).abs() < 0.002, "beyond three means {beyond_three}");
 
         let bells: Vec<f64> = (0..draws).map(|_| random.bell() as f64 / 65_536.0).collect();
         let mean = bells.iter().sum::<f64>() / f64::from(draws);
