@@ -1,3 +1,9 @@
-//! The `tapedeck` program.
+//! The `tapedeck` program: reads the command line and leaves the rest to the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    tapedeck::cli::run(&tapedeck::cli::args::Args::parse())
+}

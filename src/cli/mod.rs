@@ -1,1 +1,87 @@
-//! cli
+//! The commands: from the command line to an exit code.
+
+pub mod args;
+mod failure;
+mod help;
+mod lists;
+mod log;
+pub mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use args::{Args, Command, DumpArgs, LatencyArgs, QueryArgs, ReplayArgs, TimeRange};
+
+pub use failure::{Code, Failure};
+
+use crate::output::is_closed_pipe;
+
+/// Does what `args` say: results to stdout, the failure if any to stderr, and the exit code that goes with it.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    log::start(args.verbose);
+    match dispatch(&args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough.
+        Err(failure) if is_closed_pipe(&failure.error) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Replay(args) => replay(args),
+        Command::Query(args) => query(args),
+        Command::Dump(args) => dump(args),
+        Command::Latency(args) => latency(args),
+        Command::Check(args) => listed(|out| lists::check(args, out)),
+        Command::Venues => listed(lists::venues),
+        Command::Stats(args) => listed(|out| lists::stats(args, out)),
+        Command::Windows => listed(lists::windows),
+        Command::Formats => listed(lists::formats),
+    }
+}
+
+/// Runs a command that only prints.
+fn listed(command: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    command(&mut out)?;
+    out.flush().map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+fn replay(args: &ReplayArgs) -> Result<(), Failure> {
+    checked(args.range)?;
+    Err(not_built("replay"))
+}
+
+fn query(args: &QueryArgs) -> Result<(), Failure> {
+    checked(args.what.range())?;
+    Err(not_built("query"))
+}
+
+fn dump(_args: &DumpArgs) -> Result<(), Failure> {
+    Err(not_built("dump"))
+}
+
+fn latency(_args: &LatencyArgs) -> Result<(), Failure> {
+    Err(not_built("latency"))
+}
+
+fn not_built(command: &str) -> Failure {
+    anyhow::anyhow!("this build has no `{command}`").into()
+}
+
+/// A range that can hold something.
+fn checked(range: TimeRange) -> Result<(), Failure> {
+    match (range.from, range.to) {
+        (Some(from), Some(to)) if from >= to => Err(Failure::usage(format!(
+            "--from {} is not before --to {}; exchange them",
+            feeds::time::format(from),
+            feeds::time::format(to)
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -192,6 +192,19 @@ impl Config {
         problems.into_result()?;
         Ok(config)
     }
+
+    /// The sections that are there, are checked, and have no effect in this version.
+    #[must_use]
+    pub fn unused(&self) -> Vec<&'static str> {
+        [
+            ("[[feeds]]", self.feeds.is_empty()),
+            ("[[instruments]]", self.instruments.is_empty()),
+            ("[[groups]]", self.groups.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
+        .collect()
+    }
 }
 
 fn standard_windows(names: &Catalogue) -> Vec<WindowSpec> {

@@ -1,0 +1,50 @@
+//! Examples and notes below the help of commands.
+
+/// Below `tapedeck --help`.
+pub(super) const TAPEDECK: &str = "\
+Examples:
+  tapedeck replay trades.csv.gz --db my.db
+  tapedeck query windows --db my.db --window 1m
+  tapedeck dump --db my.db --digest
+
+Results go to stdout, progress and logs to stderr. Times are UTC. A symbol is venue:NATIVE, the native part exactly
+as on the wire (binance:BTCUSDT, coinbase:BTC-USD).
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the data is damaged, 4 another process holds the
+database.";
+
+/// Below `tapedeck replay --help`.
+pub(super) const REPLAY: &str = "\
+Examples:
+  tapedeck replay trades.csv.gz --db my.db
+  tapedeck replay BTCUSDT-trades-2024-08-08.csv --db my.db --venue binance --symbol BTCUSDT
+  tapedeck replay monday.zst tuesday.zst --db my.db --config windows.toml --from 2024-08-08 --to 2024-08-09T12:00:00Z
+  tapedeck replay capture.zst --db my.db --speed 10x
+  tapedeck replay trades.csv.gz --db my.db --resume
+
+The same files and the same configuration give byte-identical results, whatever the threads, the speed, or the
+interruptions: compare `tapedeck dump --db DIR --digest`. A database that already holds results is left alone unless
+--resume or --append says what is meant.";
+
+/// Below `tapedeck query --help`.
+pub(super) const QUERY: &str = "\
+Examples:
+  tapedeck query windows --db my.db --window 1m --symbol binance:BTCUSDT
+  tapedeck query symbols --db my.db --format csv
+  tapedeck query late --db my.db --from 2024-08-08T12:00:00Z
+  tapedeck query windows --db my.db --format parquet --out windows.parquet
+
+CSV, NDJSON and Parquet are exact: decimals as they are, times with nanoseconds, nothing where there is nothing to
+say.";
+
+/// Below `tapedeck query windows --help`.
+pub(super) const QUERY_WINDOWS: &str = "\
+Examples:
+  tapedeck query windows --db my.db --window 1s --symbol binance:BTCUSDT --from 2024-08-08T12:00:00Z
+  tapedeck query windows --db my.db --window 1m --format ndjson | jq .close
+  tapedeck query windows --db my.db --window 1m --format parquet --out windows.parquet";
+
+/// Below `tapedeck dump --help`.
+pub(super) const DUMP: &str = "\
+Two runs that agree have the same dump: windows with all statistics, then the totals of every symbol. Receive times,
+latencies and whatever else depends on the machine are not in it.";
