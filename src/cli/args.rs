@@ -17,7 +17,7 @@ use crate::output::Format;
 #[command(name = "tapedeck", version, after_help = help::TAPEDECK, max_term_width = 110)]
 pub struct Args {
     /// Log more to stderr: -v what is done, -vv how, -vvv everything
-    #[arg(short, long, action = ArgAction::Count, global = true)]
+    #[arg(short, long, action = ArgAction::Count, global = true, display_order = 900)]
     pub verbose: u8,
     /// What to do.
     #[command(subcommand)]

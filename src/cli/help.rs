@@ -7,10 +7,10 @@ Examples:
   tapedeck query windows --db my.db --window 1m
   tapedeck dump --db my.db --digest
 
-Results go to stdout, progress and logs to stderr. Times are UTC. A symbol is venue:NATIVE, the native part exactly
+Results go to stdout, progress and logs to stderr. Times are UTC. A symbol is venue:NATIVE, the native part exactly \
 as on the wire (binance:BTCUSDT, coinbase:BTC-USD).
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the data is damaged, 4 another process holds the
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the data is damaged, 4 another process holds the \
 database.";
 
 /// Below `tapedeck replay --help`.
@@ -18,12 +18,12 @@ pub(super) const REPLAY: &str = "\
 Examples:
   tapedeck replay trades.csv.gz --db my.db
   tapedeck replay BTCUSDT-trades-2024-08-08.csv --db my.db --venue binance --symbol BTCUSDT
-  tapedeck replay monday.zst tuesday.zst --db my.db --config windows.toml --from 2024-08-08 --to 2024-08-09T12:00:00Z
+  tapedeck replay monday.zst tuesday.zst --db my.db --from 2024-08-05T22:00:00Z --to 2024-08-07
   tapedeck replay capture.zst --db my.db --speed 10x
   tapedeck replay trades.csv.gz --db my.db --resume
 
-The same files and the same configuration give byte-identical results, whatever the threads, the speed, or the
-interruptions: compare `tapedeck dump --db DIR --digest`. A database that already holds results is left alone unless
+The same files and the same configuration give byte-identical results, whatever the threads, the speed, or the \
+interruptions: compare `tapedeck dump --db DIR --digest`. A database that already holds results is left alone unless \
 --resume or --append says what is meant.";
 
 /// Below `tapedeck query --help`.
@@ -34,7 +34,7 @@ Examples:
   tapedeck query late --db my.db --from 2024-08-08T12:00:00Z
   tapedeck query windows --db my.db --format parquet --out windows.parquet
 
-CSV, NDJSON and Parquet are exact: decimals as they are, times with nanoseconds, nothing where there is nothing to
+CSV, NDJSON and Parquet are exact: decimals as they are, times with nanoseconds, nothing where there is nothing to \
 say.";
 
 /// Below `tapedeck query windows --help`.
@@ -46,5 +46,5 @@ Examples:
 
 /// Below `tapedeck dump --help`.
 pub(super) const DUMP: &str = "\
-Two runs that agree have the same dump: windows with all statistics, then the totals of every symbol. Receive times,
+Two runs that agree have the same dump: windows with all statistics, then the totals of every symbol. Receive times, \
 latencies and whatever else depends on the machine are not in it.";

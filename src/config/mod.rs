@@ -1,7 +1,8 @@
-//! The configuration: what the user wrote ([`raw`]) checked and turned into what the engine uses ([`Config`]).
+//! The configuration: what the user wrote (`raw.rs`), checked (`validate.rs`), becomes what the engine uses
+//! ([`Config`]).
 //!
-//! Everything that is wrong is reported at once, with line, column and the nearest right name ([`problem`]). The
-//! names of statistics and venues come from the lists in the code ([`catalogue`]), every bound from [`limits`].
+//! Everything that is wrong is reported at once, with line, column and the nearest right name. The names of
+//! statistics and venues come from the lists in the code ([`catalogue`]), every bound from [`limits`].
 
 pub mod catalogue;
 pub mod digest;

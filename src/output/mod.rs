@@ -1,6 +1,6 @@
 //! Rows to people and programs: as a table, CSV, NDJSON or Parquet, to stdout or to a file.
 //!
-//! A format is one file here. CSV and NDJSON write each row as it comes; a table holds [`table::BLOCK_ROWS`] rows
+//! A format is one file here. CSV and NDJSON write each row as it comes; a table holds a thousand rows
 //! at a time, Parquet one row group and a compressed spill file (its own doc says why). [`deliver`] is what
 //! commands call: it chooses where to write, and puts a file in place only when it is whole.
 
