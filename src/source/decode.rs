@@ -1,0 +1,156 @@
+//! Decodes one block: what a decode thread does with a piece of a file, without knowing what came before it.
+
+use std::time::Instant;
+
+use feeds::formats::{COMPLAINTS, Decoded, Decoder};
+use feeds::frame::{FrameCounts, FrameError, FrameKind};
+use feeds::symbol::{Symbol, SymbolId};
+use feeds::tick::Tick;
+use feeds::time::Nanos;
+use feeds::venue::Gap;
+
+use super::block::Piece;
+use super::clock::{self, Survey};
+use super::error::Failure;
+use super::filter::Filter;
+
+/// A piece on its way to a decode thread.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// Its place in the file.
+    pub(super) number: u64,
+    pub(super) content: Content,
+    /// Bytes on disk up to its end.
+    pub(super) offset: u64,
+    pub(super) entered: Instant,
+}
+
+/// What a decode thread gets.
+#[derive(Debug)]
+pub(super) enum Content {
+    Piece(Piece),
+    /// The end of the input, and whether it was the file's.
+    End(Result<(), Failure>),
+}
+
+/// A decoded piece.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Which of the file's decoders numbered its symbols.
+    pub(super) decoder: usize,
+    pub(super) ticks: Vec<Tick>,
+    pub(super) offsets: Vec<(usize, Nanos)>,
+    pub(super) gaps: Vec<Gap>,
+    /// Symbols of `decoder` that have a tick or a gap here for the first time.
+    pub(super) announced: Vec<(SymbolId, Symbol)>,
+    pub(super) frames: FrameCounts,
+    pub(super) lines: u64,
+    /// Lines of the file before it; set when it is back in order.
+    pub(super) lines_before: u64,
+    pub(super) complaints: Vec<(u64, FrameError)>,
+    pub(super) complaints_in_all: u64,
+    pub(super) survey: Survey,
+    /// Which symbols are wanted, if the filter is still to be applied: the clock must see every tick first.
+    pub(super) unfiltered: Option<Vec<bool>>,
+    /// Indices of ticks that the clock has rejected.
+    pub(super) unconfirmed: Vec<usize>,
+    /// The buffer that the piece came in, to be used again; its first `filled` bytes are the lines.
+    pub(super) buffer: Vec<u8>,
+    pub(super) filled: usize,
+    /// Set on the last block of a file.
+    pub(super) end: Option<Result<(), Failure>>,
+    pub(super) offset: u64,
+    pub(super) entered: Instant,
+    pub(super) decoded: Instant,
+}
+
+/// One decoder with what it remembers from block to block.
+pub(super) struct Worker {
+    number: usize,
+    decoder: Box<dyn Decoder>,
+    filter: Filter,
+    /// True if the file's clock has to be watched.
+    has_clock: bool,
+    wanted: Vec<bool>,
+    announced: Vec<bool>,
+}
+
+impl Worker {
+    pub(super) fn new(number: usize, decoder: Box<dyn Decoder>, filter: Filter) -> Worker {
+        let has_clock = !decoder.has_receive_times();
+        Worker { number, decoder, filter, has_clock, wanted: Vec::new(), announced: Vec::new() }
+    }
+
+    /// Decodes `work`; `ticks` is an empty vector to be filled.
+    pub(super) fn decode(&mut self, work: Work, ticks: Vec<Tick>) -> Block {
+        let mut out = Decoded::default();
+        out.output.ticks = ticks;
+        let (mut buffer, mut filled, mut end) = (Vec::new(), 0, None);
+        match work.content {
+            Content::Piece(Piece::Lines { buffer: bytes, filled: length }) => {
+                self.decoder.decode(&bytes[..length], &mut out);
+                (buffer, filled) = (bytes, length);
+            }
+            Content::Piece(Piece::TooLong { buffer: bytes }) => {
+                let error = FrameError::new("line too long", &bytes);
+                out.frames.count(&FrameKind::Broken(error.clone()));
+                out.complain(0, error);
+                out.lines += 1;
+                buffer = bytes;
+            }
+            Content::End(ending) => {
+                self.decoder.finish(&mut out);
+                end = Some(ending);
+            }
+        }
+        let survey = if self.has_clock { clock::survey(&out.output.ticks) } else { Survey::default() };
+        self.filter.extend(&mut self.wanted, self.decoder.symbols());
+        let unfiltered = (survey.open && !self.filter.is_open()).then(|| self.wanted.clone());
+        if unfiltered.is_none() {
+            self.filter.apply(&mut out.output.ticks, &mut out.output.offsets, &self.wanted);
+        }
+        let wanted = &self.wanted;
+        out.output.gaps.retain(|gap| wanted.get(gap.symbol.0 as usize).copied().unwrap_or(true));
+        let announced = self.announce(&out);
+        out.complaints.truncate(COMPLAINTS);
+        Block {
+            decoder: self.number,
+            ticks: out.output.ticks,
+            offsets: out.output.offsets,
+            gaps: out.output.gaps,
+            announced,
+            frames: out.frames,
+            lines: out.lines,
+            lines_before: 0,
+            complaints: out.complaints,
+            complaints_in_all: out.complaints_in_all,
+            survey,
+            unfiltered,
+            unconfirmed: Vec::new(),
+            buffer,
+            filled,
+            end,
+            offset: work.offset,
+            entered: work.entered,
+            decoded: super::pipeline::now(),
+        }
+    }
+
+    /// The symbols that are delivered for the first time.
+    fn announce(&mut self, out: &Decoded) -> Vec<(SymbolId, Symbol)> {
+        let symbols = self.decoder.symbols().symbols();
+        self.announced.resize(symbols.len(), false);
+        let mut new = Vec::new();
+        let ticks = out.output.ticks.iter().map(|tick| tick.symbol);
+        for id in ticks.chain(out.output.gaps.iter().map(|gap| gap.symbol)) {
+            let index = id.0 as usize;
+            if let (Some(seen @ false), Some(symbol)) = (self.announced.get_mut(index), symbols.get(index))
+                && self.wanted.get(index).copied().unwrap_or(true)
+            {
+                *seen = true;
+                new.push((id, symbol.clone()));
+            }
+        }
+        new
+    }
+}

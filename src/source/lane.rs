@@ -1,0 +1,382 @@
+//! One file on its way to the merge: its blocks back in order, with everything settled that depends on the order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use feeds::formats::{Decoded, Decoder};
+use feeds::frame::{FrameCounts, FrameError};
+use feeds::symbol::SymbolId;
+use feeds::tick::Tick;
+use feeds::time::{self, Nanos};
+use feeds::venue::DuplicateKey;
+
+use super::clock::{self, FileClock};
+use super::decode::Block;
+use super::error::{Complaint, Failure};
+use super::filter::Filter;
+use super::input::Origin;
+use super::pipeline::{Pipeline, Plan, Spares};
+use super::register::Register;
+use super::{Batch, FileGap, NewSymbol, Offset, Run};
+
+/// A settled block. Its ticks still have their decoder's symbol numbers.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) ticks: Vec<Tick>,
+    pub(super) symbols: Arc<[SymbolId]>,
+    pub(super) offsets: Vec<(usize, Nanos)>,
+    pub(super) gaps: Vec<FileGap>,
+    pub(super) frames: FrameCounts,
+    pub(super) complaints: Vec<Complaint>,
+    pub(super) complaints_in_all: u64,
+    pub(super) entered: Instant,
+    pub(super) decoded: Instant,
+    /// No tick here sorts behind this; `None` if that is not known.
+    pub(super) highest: Option<Nanos>,
+    /// Bytes on disk up to its end.
+    pub(super) offset: u64,
+    /// Ticks and offsets that were handed out.
+    at: usize,
+    offsets_at: usize,
+}
+
+impl Part {
+    /// Adds what stands at no tick to `batch`.
+    fn attach(&mut self, file: usize, batch: &mut Batch) {
+        batch.frames.push((file, std::mem::take(&mut self.frames)));
+        batch.gaps.append(&mut self.gaps);
+        batch.complaints.append(&mut self.complaints);
+        batch.complaints_in_all += self.complaints_in_all;
+        batch.entered = batch.entered.min(self.entered);
+        batch.decoded = batch.decoded.max(self.decoded);
+    }
+
+    /// Adds the changed estimates that stand before the next tick to `batch`.
+    #[inline]
+    fn move_offsets(&mut self, file: usize, batch: &mut Batch) {
+        while let Some(&(at, offset)) = self.offsets.get(self.offsets_at).filter(|(at, _)| *at <= self.at) {
+            batch.offsets.push(Offset { at: batch.ticks.len(), file, offset });
+            self.offsets_at += 1;
+            debug_assert!(at <= self.ticks.len());
+        }
+    }
+}
+
+/// What is known of a file before it is started.
+pub(super) struct Opened {
+    pub(super) origin: Origin,
+    pub(super) decoder: Box<dyn Decoder>,
+    /// What the first delivered tick sorts at, if the file's head has one.
+    pub(super) first_key: Option<Nanos>,
+    /// The first time of any tick in the file's head.
+    pub(super) first_time: Option<Nanos>,
+}
+
+enum Stage {
+    Opened(Box<Opened>),
+    Running(Pipeline),
+    Ended,
+}
+
+/// One file.
+pub(super) struct Lane {
+    file: usize,
+    stage: Stage,
+    pub(super) filter: Filter,
+    keys: (DuplicateKey, DuplicateKey),
+    /// For finding the line of a tick again.
+    finder: Option<Box<dyn Decoder>>,
+    /// `None` for a file with receive times.
+    clock: Option<FileClock>,
+    lines: u64,
+    /// By decoder, its numbers to those of the source.
+    maps: Vec<(Vec<SymbolId>, Arc<[SymbolId]>)>,
+    ready: VecDeque<Part>,
+    failure: Option<Failure>,
+    /// Where the next tick sorts at the earliest.
+    key: Nanos,
+}
+
+impl Lane {
+    pub(super) fn new(file: usize, opened: Opened, keys: (DuplicateKey, DuplicateKey), filter: Filter) -> Lane {
+        Lane {
+            file,
+            clock: (!opened.decoder.has_receive_times()).then(FileClock::default),
+            stage: Stage::Opened(Box::new(opened)),
+            filter,
+            keys,
+            finder: None,
+            lines: 0,
+            maps: Vec::new(),
+            ready: VecDeque::new(),
+            failure: None,
+            key: Nanos::MIN,
+        }
+    }
+
+    /// What is known of it, as long as it is not started.
+    pub(super) fn opened(&self) -> Option<&Opened> {
+        match &self.stage {
+            Stage::Opened(opened) => Some(opened),
+            Stage::Running(_) | Stage::Ended => None,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Running(_))
+    }
+
+    /// True if nothing more comes.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended) && self.ready.is_empty()
+    }
+
+    /// The file's clock where it has been read to.
+    pub(super) fn now(&self) -> Option<Nanos> {
+        self.clock.as_ref().and_then(FileClock::now)
+    }
+
+    /// Why the file ended early, once.
+    pub(super) fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    /// Starts the file's threads, if they are not; `carried` is the clock of the file that this one goes on from.
+    pub(super) fn start(&mut self, carried: Option<Nanos>, plan: Plan, spares: &Spares) -> Result<(), Failure> {
+        let Stage::Opened(opened) = std::mem::replace(&mut self.stage, Stage::Ended) else { return Ok(()) };
+        let Opened { mut origin, decoder, .. } = *opened;
+        let plan = Plan { joins: origin.is_regular(), ..plan };
+        let input = origin.input();
+        let input = input.map_err(|error| Failure::Read { offset: 0, what: error.to_string() })?;
+        if let Some(clock) = &mut self.clock {
+            *clock = FileClock::carried(carried);
+            self.finder = decoder.fork();
+        }
+        self.key = carried.unwrap_or(Nanos::MIN);
+        self.stage = Stage::Running(Pipeline::start(input, decoder, plan, spares)?);
+        Ok(())
+    }
+
+    /// Sees to it that a settled part is in front; false at the end of the file. `next` is the first time of the
+    /// file that goes on from this one, if one does.
+    pub(super) fn make_ready(
+        &mut self,
+        next: Option<Nanos>,
+        register: &mut Register,
+    ) -> Result<bool, Failure> {
+        while self.ready.is_empty() {
+            let Stage::Running(pipeline) = &mut self.stage else { return Ok(false) };
+            let mut block = pipeline.next()?;
+            block.lines_before = self.lines;
+            self.lines += block.lines;
+            let end = block.end.take();
+            // The lines of an open block are needed if a tick turns out to be rejected.
+            if !block.survey.open && end.is_none() {
+                pipeline.give_back(std::mem::take(&mut block.buffer));
+            }
+            let mut settled = VecDeque::new();
+            match &mut self.clock {
+                Some(clock) => clock.admit(block, &mut settled),
+                None => settled.push_back(block),
+            }
+            if let (Some(_), Some(clock)) = (&end, &mut self.clock) {
+                clock.end(next, &mut settled);
+            }
+            for block in settled {
+                self.settle(block, register);
+            }
+            if let Some(ending) = end {
+                self.failure = ending.err();
+                self.stage = Stage::Ended;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where the next tick sorts at the earliest.
+    pub(super) fn key(&self) -> Nanos {
+        self.key
+    }
+
+    /// True if nothing of the part in front was handed out yet, and all of it sorts before `limit` (the next tick
+    /// of any other file, and that file; `None` if there is none).
+    pub(super) fn front_comes_before(&self, limit: Option<(Nanos, usize)>) -> bool {
+        self.ready.front().filter(|part| part.at == 0).is_some_and(|part| match (limit, part.highest) {
+            (None, _) => true,
+            (Some(limit), Some(highest)) => (highest.max(self.key), self.file) < limit,
+            (Some(_), None) => false,
+        })
+    }
+
+    /// Takes the part in front off as a whole.
+    pub(super) fn take(&mut self) -> Option<Part> {
+        let part = self.ready.pop_front()?;
+        self.key = self.key.max(part.highest.unwrap_or(Nanos::MIN));
+        Some(part)
+    }
+
+    /// Copies the ticks of the part in front that sort before `limit` to `merged`. Returns the bytes on disk up to
+    /// the part's end if that was reached.
+    pub(super) fn pour(
+        &mut self,
+        limit: (Nanos, usize),
+        merged: &mut Option<Batch>,
+        spares: &Receiver<Vec<Tick>>,
+    ) -> Option<u64> {
+        let part = self.ready.front_mut()?;
+        let (file, begun) = (self.file, part.at);
+        let mut next = part.ticks.get(begun).map(|tick| sort_key(tick, self.clock.is_some(), self.key));
+        if next.is_some_and(|key| (key, file) >= limit) {
+            self.key = next.unwrap_or(self.key);
+            return None;
+        }
+        let batch = merged.get_or_insert_with(|| {
+            let ticks = spares.try_recv().unwrap_or_default();
+            empty_batch(ticks, part.entered, part.decoded)
+        });
+        if begun == 0 {
+            part.attach(file, batch);
+        }
+        while let Some(key) = next.filter(|key| (*key, file) < limit) {
+            part.move_offsets(file, batch);
+            let mut tick = part.ticks[part.at];
+            tick.symbol = part.symbols.get(tick.symbol.0 as usize).copied().unwrap_or(tick.symbol);
+            batch.ticks.push(tick);
+            part.at += 1;
+            self.key = key;
+            next = part.ticks.get(part.at).map(|tick| sort_key(tick, self.clock.is_some(), key));
+        }
+        let end = batch.ticks.len();
+        match batch.runs.last_mut() {
+            Some(run) if run.file == file => run.end = end,
+            _ if part.at > begun => batch.runs.push(Run { file, end }),
+            _ => {}
+        }
+        if let Some(key) = next {
+            self.key = key;
+            return None;
+        }
+        part.move_offsets(file, batch);
+        self.ready.pop_front().map(|part| part.offset)
+    }
+
+    /// Makes a part of a block whose ticks are settled.
+    fn settle(&mut self, mut block: Block, register: &mut Register) {
+        let unconfirmed = self.unconfirmed(&block);
+        let in_all = block.complaints_in_all + unconfirmed.len() as u64;
+        let file = self.file;
+        let before = block.lines_before;
+        let decoded = block.complaints.drain(..).map(|(line, error)| (before + line + 1, error));
+        let mut complaints: Vec<Complaint> =
+            decoded.chain(unconfirmed).map(|(line, error)| Complaint { file, line, error }).collect();
+        complaints.sort_by_key(|complaint| complaint.line);
+        if let Stage::Running(pipeline) = &self.stage
+            && !block.buffer.is_empty()
+        {
+            pipeline.give_back(std::mem::take(&mut block.buffer));
+        }
+        if let Some(wanted) = &block.unfiltered {
+            self.filter.apply(&mut block.ticks, &mut block.offsets, wanted);
+        }
+        let symbols = self.translate(&block, register);
+        let number = |id: SymbolId| symbols.get(id.0 as usize).copied().unwrap_or(id);
+        let gaps = block.gaps.iter().map(|gap| {
+            let symbol = number(gap.symbol);
+            FileGap { file, gap: feeds::venue::Gap { symbol, ..*gap } }
+        });
+        let highest = block.survey.times.filter(|_| !block.survey.open).map(|(_, highest)| highest);
+        self.ready.push_back(Part {
+            gaps: gaps.collect(),
+            symbols: symbols.clone(),
+            ticks: block.ticks,
+            offsets: block.offsets,
+            frames: block.frames,
+            complaints: register.complain(complaints, in_all),
+            complaints_in_all: in_all,
+            entered: block.entered,
+            decoded: block.decoded,
+            highest,
+            offset: block.offset,
+            at: 0,
+            offsets_at: 0,
+        });
+    }
+
+    /// Announces the block's new symbols and returns the map for its decoder's numbers.
+    fn translate(&mut self, block: &Block, register: &mut Register) -> Arc<[SymbolId]> {
+        if self.maps.len() <= block.decoder {
+            self.maps.resize_with(block.decoder + 1, || (Vec::new(), Arc::new([])));
+        }
+        let (map, shared) = &mut self.maps[block.decoder];
+        for (id, symbol) in &block.announced {
+            let (trade_key, quote_key) = self.keys;
+            let new = NewSymbol { symbol: symbol.clone(), trade_key, quote_key, file: self.file };
+            let index = id.0 as usize;
+            if map.len() <= index {
+                map.resize(index + 1, SymbolId(u32::MAX));
+            }
+            map[index] = register.intern(new);
+        }
+        if !block.announced.is_empty() {
+            *shared = Arc::from(map.as_slice());
+        }
+        shared.clone()
+    }
+
+    /// Lines (from 1, in the file) and reasons of the ticks that the clock rejected.
+    fn unconfirmed(&mut self, block: &Block) -> Vec<(u64, FrameError)> {
+        let mut found = Vec::new();
+        if block.unconfirmed.is_empty() {
+            return found;
+        }
+        let bytes = &block.buffer[..block.filled];
+        let mut out = Decoded::default();
+        let mut wanted = block.unconfirmed.iter().map(|index| (*index, reason(&block.ticks[*index]))).peekable();
+        if let Some(finder) = &mut self.finder {
+            for (line, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+                finder.decode(text, &mut out);
+                while let Some((_, why)) = wanted.next_if(|(index, _)| *index < out.output.ticks.len()) {
+                    found.push((block.lines_before + line as u64 + 1, FrameError::new(why, text.trim_ascii())));
+                }
+            }
+        }
+        // Where lines cannot be decoded one by one, the block's last line must do.
+        found.extend(wanted.map(|(_, why)| (block.lines_before + block.lines, FrameError::new(why, b""))));
+        found
+    }
+}
+
+/// Where `tick`, the next one of a file, sorts: at its time, but never before `key`, where the tick in front of it
+/// sorts. (That is the order of a merge that compares heads: when a tick is handed out, all other heads sort behind
+/// it.) A rejected tick has no time of its own.
+#[inline]
+fn sort_key(tick: &Tick, has_clock: bool, key: Nanos) -> Nanos {
+    match has_clock {
+        false => tick.received_at().unwrap_or(key).max(key),
+        true => clock::time_of(tick).unwrap_or(key).max(key),
+    }
+}
+
+fn empty_batch(ticks: Vec<Tick>, entered: Instant, decoded: Instant) -> Batch {
+    Batch {
+        ticks,
+        symbols: Arc::new([]),
+        runs: Vec::new(),
+        new_symbols: Vec::new(),
+        offsets: Vec::new(),
+        gaps: Vec::new(),
+        frames: Vec::new(),
+        complaints: Vec::new(),
+        complaints_in_all: 0,
+        entered,
+        decoded,
+    }
+}
+
+fn reason(tick: &Tick) -> String {
+    let minutes = clock::JUMP / (60 * time::SECOND);
+    let when = time::format(tick.exchange_ts);
+    format!("time {when} is more than {minutes} minutes ahead and the next tick does not confirm it")
+}

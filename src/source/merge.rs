@@ -1,0 +1,241 @@
+//! The files of a source as one stream, in tape order.
+//!
+//! Files merge by receive time if they have one, by exchange time if none has. Only heads are compared: the order
+//! inside a file stays, ties go by the order of the command line.
+//!
+//! A file cut into consecutive ones behaves like the whole: if a file of the same format and venue begins where the
+//! one before it on the command line ended (not more than ten minutes before that one's clock, and after all of its
+//! ticks were handed out), it goes on with that clock, and its first tick decides about a jump at the other's end.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crossbeam_channel::bounded;
+use feeds::tick::Tick;
+use feeds::time::Nanos;
+
+use super::clock;
+use super::error::{Complaint, Failure, SourceError};
+use super::lane::Lane;
+use super::open::Setup;
+use super::pipeline::{Plan, Spares};
+use super::register::Register;
+use super::{Batch, FileInfo, Offset, Progress, Run, SourceOptions};
+
+/// Ticks in a batch of a merge; it may be longer by what one file has in one go.
+const MERGED_TICKS: usize = 8_192;
+/// Vectors of ticks that are kept to be filled again; more are dropped.
+const SPARE_TICKS: usize = 16;
+
+/// Files, opened and in order.
+pub struct Source {
+    files: Vec<FileInfo>,
+    lanes: Vec<Lane>,
+    /// Where the next tick of each file that has not ended sorts at the earliest, and the file.
+    order: BinaryHeap<Reverse<(Nanos, usize)>>,
+    register: Register,
+    setup: Setup,
+    decoders: usize,
+    has_receive_times: bool,
+    /// What is said when all files are used up.
+    failures: Vec<SourceError>,
+    /// What is said next.
+    stopped: Option<SourceError>,
+    /// Bytes on disk that were delivered, by file.
+    read: Vec<u64>,
+    spares: Spares,
+}
+
+impl Source {
+    pub(super) fn new(
+        files: Vec<FileInfo>,
+        lanes: Vec<Lane>,
+        has_receive_times: bool,
+        options: &SourceOptions,
+        setup: Setup,
+    ) -> Source {
+        let first_key = |lane: &Lane| lane.opened().and_then(|opened| opened.first_key).unwrap_or(Nanos::MIN);
+        let order = lanes.iter().enumerate().map(|(file, lane)| Reverse((first_key(lane), file))).collect();
+        Source {
+            read: vec![0; files.len()],
+            files,
+            lanes,
+            order,
+            register: Register::new(options.strict),
+            setup,
+            decoders: options.decoders.max(1),
+            has_receive_times,
+            failures: Vec::new(),
+            stopped: None,
+            spares: bounded(SPARE_TICKS),
+        }
+    }
+
+    /// The files, in the order of the command line.
+    #[must_use]
+    pub fn files(&self) -> &[FileInfo] {
+        &self.files
+    }
+
+    /// True if the ticks have receive times (those of all files, or of none).
+    #[must_use]
+    pub fn has_receive_times(&self) -> bool {
+        self.has_receive_times
+    }
+
+    /// How far the delivered batches have come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { read: self.read.iter().sum(), total: self.files.iter().map(|file| file.size).sum() }
+    }
+
+    /// Complaints behind what was read so far, kept or not.
+    #[must_use]
+    pub fn complaints_in_all(&self) -> u64 {
+        self.register.complaints_in_all()
+    }
+
+    /// Takes the vector of a used batch back, to be filled again.
+    pub fn recycle(&self, mut ticks: Vec<Tick>) {
+        ticks.clear();
+        // With enough of them, this one is dropped.
+        let _ = self.spares.0.try_send(ticks);
+    }
+
+    /// The next batch in tape order; waits for it. `None` after the last.
+    ///
+    /// # Errors
+    /// A [`SourceError`] if a file cannot be read or decoded further. A file that is cut or damaged ends where it
+    /// cannot be inflated any more; the error comes when all that could be read of all files was delivered. After an
+    /// error there is no further batch.
+    #[expect(clippy::should_implement_trait, reason = "an iterator would lose the error's place at the end")]
+    pub fn next(&mut self) -> Result<Option<Batch>, SourceError> {
+        if let Some(error) = self.stopped.take() {
+            return Err(error);
+        }
+        let mut merged = None;
+        match self.gather(&mut merged) {
+            Ok(Some(batch)) => return Ok(Some(batch)),
+            Ok(None) => {}
+            Err(error) => {
+                self.order.clear();
+                self.lanes.clear();
+                self.failures.clear();
+                // What was gathered is whole, and comes first.
+                if merged.is_none() {
+                    return Err(error);
+                }
+                self.stopped = Some(error);
+            }
+        }
+        if let Some(batch) = &mut merged {
+            batch.new_symbols = self.register.take_new_symbols();
+            batch.symbols = self.register.identity();
+        }
+        Ok(merged)
+    }
+
+    /// Gathers a batch of several files in `merged`, or returns one of a single file.
+    fn gather(&mut self, merged: &mut Option<Batch>) -> Result<Option<Batch>, SourceError> {
+        while let Some(Reverse((_, file))) = self.order.pop() {
+            self.start(file)?;
+            let next = self.follower(file).filter(|next| follows(self.lanes[file].now(), *next));
+            let has_more = match self.lanes[file].make_ready(next, &mut self.register) {
+                Ok(has_more) => has_more,
+                Err(failure) => return Err(self.failed(file, failure)),
+            };
+            if let Some(offence) = self.register.take_offence() {
+                return Err(self.offended(offence));
+            }
+            if !has_more {
+                let failure = self.lanes[file].take_failure();
+                self.failures.extend(failure.map(|failure| failure.of(self.files[file].path.clone())));
+                continue;
+            }
+            let limit = self.order.peek().map(|Reverse(limit)| *limit);
+            let lane = &mut self.lanes[file];
+            if lane.front_comes_before(limit) {
+                // All of it comes next: no tick is copied. What was gathered before goes out first.
+                let batch = if merged.is_none() { self.whole(file) } else { None };
+                self.order.push(Reverse((self.lanes[file].key(), file)));
+                return Ok(batch);
+            }
+            if let Some(offset) = lane.pour(limit.unwrap_or((Nanos::MAX, usize::MAX)), merged, &self.spares.1) {
+                self.read[file] = offset;
+            }
+            self.order.push(Reverse((lane.key(), file)));
+            if merged.as_ref().is_some_and(|batch| batch.ticks.len() >= MERGED_TICKS) {
+                return Ok(None);
+            }
+        }
+        if merged.is_none() && !self.failures.is_empty() {
+            return Err(self.failures.remove(0));
+        }
+        Ok(None)
+    }
+
+    /// Starts `file`, if it is not.
+    fn start(&mut self, file: usize) -> Result<(), SourceError> {
+        let Some(opened) = self.lanes[file].opened() else { return Ok(()) };
+        let (first, forks) = (opened.first_time, opened.decoder.fork().is_some());
+        let carried = file.checked_sub(1).and_then(|before| {
+            let lane = &self.lanes[before];
+            let now = lane.now().filter(|_| lane.has_ended() && self.is_alike(before, file));
+            now.filter(|now| first.is_some_and(|first| follows(Some(*now), first)))
+        });
+        let running = self.lanes.iter().filter(|lane| lane.is_running()).count();
+        let plan = Plan {
+            block_bytes: self.setup.block_bytes,
+            line_bytes: if forks { self.setup.line_bytes } else { self.setup.frame_bytes },
+            decoders: self.decoders / (running + 1),
+            filter: self.lanes[file].filter.clone(),
+            joins: true,
+        };
+        let started = self.lanes[file].start(carried, plan, &self.spares);
+        started.map_err(|failure| self.failed(file, failure))
+    }
+
+    /// The first time of the file behind `file`, if that one has not begun and may go on from this one.
+    fn follower(&self, file: usize) -> Option<Nanos> {
+        let opened = self.lanes.get(file + 1)?.opened()?;
+        opened.first_time.filter(|_| self.is_alike(file, file + 1))
+    }
+
+    fn is_alike(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.files[a], &self.files[b]);
+        (a.format, a.venue) == (b.format, b.venue)
+    }
+
+    /// The part in front of `file` as a batch.
+    fn whole(&mut self, file: usize) -> Option<Batch> {
+        let part = self.lanes[file].take()?;
+        self.read[file] = part.offset;
+        Some(Batch {
+            runs: vec![Run { file, end: part.ticks.len() }],
+            symbols: part.symbols,
+            new_symbols: self.register.take_new_symbols(),
+            offsets: part.offsets.iter().map(|&(at, offset)| Offset { at, file, offset }).collect(),
+            ticks: part.ticks,
+            gaps: part.gaps,
+            frames: vec![(file, part.frames)],
+            complaints: part.complaints,
+            complaints_in_all: part.complaints_in_all,
+            entered: part.entered,
+            decoded: part.decoded,
+        })
+    }
+
+    fn failed(&self, file: usize, failure: Failure) -> SourceError {
+        failure.of(self.files[file].path.clone())
+    }
+
+    fn offended(&self, Complaint { file, line, error }: Complaint) -> SourceError {
+        SourceError::Strict { path: self.files[file].path.clone(), line, error }
+    }
+}
+
+/// True if a file whose first time is `first` may go on from a file whose clock is `now`.
+fn follows(now: Option<Nanos>, first: Nanos) -> bool {
+    now.is_none_or(|now| first >= now.saturating_sub(clock::JUMP))
+}
+

@@ -1,0 +1,127 @@
+//! Opens files: everything that can be refused is refused here, before anything is read for good or written.
+
+use std::path::{Path, PathBuf};
+
+use feeds::formats::{Decoded, Decoder, FORMATS};
+use feeds::tick::Tick;
+use feeds::time::Nanos;
+use feeds::venue::{DuplicateKey, Venue};
+
+use super::clock;
+use super::error::SourceError;
+use super::filter::Filter;
+use super::head::{Formats, Start, first_block};
+use super::input::Origin;
+use super::lane::{Lane, Opened};
+use super::merge::Source;
+use super::{BLOCK_BYTES, FRAME_BYTES_MAX, FileInfo, LINE_BYTES_MAX, SourceOptions};
+
+/// Bytes in blocks of all files of a merge, one block a file, if that leaves at least [`SMALL_BLOCK_BYTES`] for
+/// each. A file has three blocks at least, and ticks take 1.6 times the bytes of their lines: a merge of 1,000 files
+/// that all overlap takes 0.5 GiB.
+const MERGE_BYTES: usize = 32 << 20;
+/// The smallest block of a merge.
+const SMALL_BLOCK_BYTES: usize = 64 << 10;
+
+/// What tests turn: formats to choose from and sizes.
+#[derive(Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) formats: Formats,
+    pub(super) block_bytes: usize,
+    pub(super) line_bytes: usize,
+    pub(super) frame_bytes: usize,
+}
+
+/// Opens `paths` as one stream. Nothing has been started or written when this returns; reading begins with the
+/// first [`Source::next`].
+///
+/// # Errors
+/// A [`SourceError`] if a file is missing, a directory, empty, binary or of no format that fits, needs to be told
+/// its venue or symbol, or if files with and without receive times are mixed.
+pub fn open(paths: &[PathBuf], options: &SourceOptions) -> Result<Source, SourceError> {
+    let block_bytes = (MERGE_BYTES / paths.len().max(1)).clamp(SMALL_BLOCK_BYTES, BLOCK_BYTES);
+    let setup = Setup { formats: FORMATS, block_bytes, line_bytes: LINE_BYTES_MAX, frame_bytes: FRAME_BYTES_MAX };
+    open_with(paths, options, setup)
+}
+
+/// [`open`] with another setup.
+pub(super) fn open_with(
+    paths: &[PathBuf],
+    options: &SourceOptions,
+    setup: Setup,
+) -> Result<Source, SourceError> {
+    let mut lanes = Vec::new();
+    let mut files: Vec<FileInfo> = Vec::new();
+    // A file with and one without receive times.
+    let mut timed: [Option<PathBuf>; 2] = [None, None];
+    for path in paths {
+        let (info, opened) = open_one(path, options, setup.formats, paths.len() > 1)?;
+        let has_receive_times = opened.decoder.has_receive_times();
+        timed[usize::from(has_receive_times)].get_or_insert_with(|| path.clone());
+        if let [Some(without), Some(with)] = &timed {
+            return Err(SourceError::Mixture { with: with.clone(), without: without.clone() });
+        }
+        let venue = opened.decoder.venue();
+        let keys = (
+            venue.map_or(DuplicateKey::None, Venue::trade_key),
+            venue.map_or(DuplicateKey::None, Venue::quote_key),
+        );
+        lanes.push(Lane::new(files.len(), opened, keys, filter(options)));
+        files.push(info);
+    }
+    if files.is_empty() {
+        return Err(SourceError::NoFiles);
+    }
+    Ok(Source::new(files, lanes, timed[1].is_some(), options, setup))
+}
+
+fn filter(options: &SourceOptions) -> Filter {
+    Filter::new(options.symbols.clone(), options.from, options.to)
+}
+
+fn open_one(
+    path: &Path,
+    options: &SourceOptions,
+    formats: Formats,
+    merges: bool,
+) -> Result<(FileInfo, Opened), SourceError> {
+    let origin = Origin::open(path)?;
+    let start = Start::of(&origin, options)?;
+    let format = start.format(formats)?;
+    let decoder = start.decoder(format)?;
+    let info = FileInfo {
+        path: path.to_owned(),
+        format: format.name(),
+        venue: decoder.venue().map(Venue::id),
+        size: origin.size,
+        first_block: first_block(&origin),
+    };
+    let (first_key, first_time) = match merges {
+        true => first(start.decoder(format)?, start.bytes(), &filter(options)),
+        false => (None, None),
+    };
+    Ok((info, Opened { origin, decoder, first_key, first_time }))
+}
+
+/// What the first delivered tick of a file that begins with `bytes` sorts at, and the first time of any tick.
+///
+/// Files of a merge are started only when the merge has come to their first tick, so that a year of daily files
+/// takes the threads and the memory of one. A file whose head does not tell is started at once.
+fn first(mut decoder: Box<dyn Decoder>, bytes: &[u8], filter: &Filter) -> (Option<Nanos>, Option<Nanos>) {
+    let mut out = Decoded::default();
+    decoder.decode(bytes, &mut out);
+    let mut ticks = out.output.ticks;
+    let time = ticks.iter().find_map(clock::time_of);
+    let mut wanted = Vec::new();
+    filter.extend(&mut wanted, decoder.symbols());
+    // The second tick must not be more than ten minutes before the first, else the first may come to be rejected.
+    let is_sound = ticks.iter().filter_map(clock::time_of).nth(1).is_none_or(|second| {
+        time.is_some_and(|first| second >= first.saturating_sub(clock::JUMP))
+    });
+    filter.apply(&mut ticks, &mut [], &wanted);
+    let key = |tick: &Tick| match decoder.has_receive_times() {
+        true => tick.received_at(),
+        false => clock::time_of(tick).filter(|_| is_sound),
+    };
+    (ticks.first().and_then(key), time)
+}
