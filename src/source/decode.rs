@@ -41,7 +41,8 @@ pub(super) struct Block {
     pub(super) ticks: Vec<Tick>,
     pub(super) offsets: Vec<(usize, Nanos)>,
     pub(super) gaps: Vec<Gap>,
-    /// Symbols of `decoder` that have a tick or a gap here for the first time.
+    /// Symbols of `decoder` that have a tick or a gap here for the first time. As long as the block is unfiltered
+    /// it is not known whether these are delivered, and they are announced again with the next block.
     pub(super) announced: Vec<(SymbolId, Symbol)>,
     pub(super) frames: FrameCounts,
     pub(super) lines: u64,
@@ -111,7 +112,7 @@ impl Worker {
         }
         let wanted = &self.wanted;
         out.output.gaps.retain(|gap| wanted.get(gap.symbol.0 as usize).copied().unwrap_or(true));
-        let announced = self.announce(&out);
+        let announced = self.announce(&out, unfiltered.is_some());
         out.complaints.truncate(COMPLAINTS);
         Block {
             decoder: self.number,
@@ -137,7 +138,7 @@ impl Worker {
     }
 
     /// The symbols that are delivered for the first time.
-    fn announce(&mut self, out: &Decoded) -> Vec<(SymbolId, Symbol)> {
+    fn announce(&mut self, out: &Decoded, again: bool) -> Vec<(SymbolId, Symbol)> {
         let symbols = self.decoder.symbols().symbols();
         self.announced.resize(symbols.len(), false);
         let mut new = Vec::new();
@@ -150,6 +151,9 @@ impl Worker {
                 *seen = true;
                 new.push((id, symbol.clone()));
             }
+        }
+        for (id, _) in new.iter().filter(|_| again) {
+            self.announced[id.0 as usize] = false;
         }
         new
     }

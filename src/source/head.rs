@@ -104,7 +104,8 @@ fn bare_name(path: &Path) -> String {
 
 /// The most similar name, if one is similar at all.
 fn nearest(name: &str, formats: Formats) -> Option<&'static str> {
-    let scored = formats.iter().map(|format| (strsim::damerau_levenshtein(name, format.name()), format.name()));
+    let scored =
+        formats.iter().map(|format| (strsim::damerau_levenshtein(name, format.name()), format.name()));
     scored.min().filter(|(distance, _)| *distance <= 2.max(name.len() / 3)).map(|(_, name)| name)
 }
 

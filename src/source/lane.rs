@@ -11,6 +11,7 @@ use feeds::symbol::SymbolId;
 use feeds::tick::Tick;
 use feeds::time::{self, Nanos};
 use feeds::venue::DuplicateKey;
+use rustc_hash::FxHashSet;
 
 use super::clock::{self, FileClock};
 use super::decode::Block;
@@ -68,9 +69,9 @@ impl Part {
 pub(super) struct Opened {
     pub(super) origin: Origin,
     pub(super) decoder: Box<dyn Decoder>,
-    /// What the first delivered tick sorts at, if the file's head has one.
+    /// Where its first tick sorts, if the file's head tells.
     pub(super) first_key: Option<Nanos>,
-    /// The first time of any tick in the file's head.
+    /// The first time of any tick in the file's head, if that has one and the file has no receive times.
     pub(super) first_time: Option<Nanos>,
 }
 
@@ -100,7 +101,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(file: usize, opened: Opened, keys: (DuplicateKey, DuplicateKey), filter: Filter) -> Lane {
+    pub(super) fn new(
+        file: usize,
+        opened: Opened,
+        keys: (DuplicateKey, DuplicateKey),
+        filter: Filter,
+    ) -> Lane {
         Lane {
             file,
             clock: (!opened.decoder.has_receive_times()).then(FileClock::default),
@@ -144,7 +150,12 @@ impl Lane {
     }
 
     /// Starts the file's threads, if they are not; `carried` is the clock of the file that this one goes on from.
-    pub(super) fn start(&mut self, carried: Option<Nanos>, plan: Plan, spares: &Spares) -> Result<(), Failure> {
+    pub(super) fn start(
+        &mut self,
+        carried: Option<Nanos>,
+        plan: Plan,
+        spares: &Spares,
+    ) -> Result<(), Failure> {
         let Stage::Opened(opened) = std::mem::replace(&mut self.stage, Stage::Ended) else { return Ok(()) };
         let Opened { mut origin, decoder, .. } = *opened;
         let plan = Plan { joins: origin.is_regular(), ..plan };
@@ -310,7 +321,13 @@ impl Lane {
             self.maps.resize_with(block.decoder + 1, || (Vec::new(), Arc::new([])));
         }
         let (map, shared) = &mut self.maps[block.decoder];
+        let ticks = block.ticks.iter().map(|tick| tick.symbol);
+        let delivered: Option<FxHashSet<SymbolId>> =
+            block.unfiltered.as_ref().map(|_| ticks.chain(block.gaps.iter().map(|gap| gap.symbol)).collect());
         for (id, symbol) in &block.announced {
+            if delivered.as_ref().is_some_and(|delivered| !delivered.contains(id)) {
+                continue;
+            }
             let (trade_key, quote_key) = self.keys;
             let new = NewSymbol { symbol: symbol.clone(), trade_key, quote_key, file: self.file };
             let index = id.0 as usize;
@@ -333,12 +350,16 @@ impl Lane {
         }
         let bytes = &block.buffer[..block.filled];
         let mut out = Decoded::default();
-        let mut wanted = block.unconfirmed.iter().map(|index| (*index, reason(&block.ticks[*index]))).peekable();
+        let mut wanted =
+            block.unconfirmed.iter().map(|index| (*index, reason(&block.ticks[*index]))).peekable();
         if let Some(finder) = &mut self.finder {
             for (line, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
                 finder.decode(text, &mut out);
                 while let Some((_, why)) = wanted.next_if(|(index, _)| *index < out.output.ticks.len()) {
-                    found.push((block.lines_before + line as u64 + 1, FrameError::new(why, text.trim_ascii())));
+                    found.push((
+                        block.lines_before + line as u64 + 1,
+                        FrameError::new(why, text.trim_ascii()),
+                    ));
                 }
             }
         }

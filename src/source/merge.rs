@@ -139,7 +139,7 @@ impl Source {
     fn gather(&mut self, merged: &mut Option<Batch>) -> Result<Option<Batch>, SourceError> {
         while let Some(Reverse((_, file))) = self.order.pop() {
             self.start(file)?;
-            let next = self.follower(file).filter(|next| follows(self.lanes[file].now(), *next));
+            let next = self.follower(file);
             let has_more = match self.lanes[file].make_ready(next, &mut self.register) {
                 Ok(has_more) => has_more,
                 Err(failure) => return Err(self.failed(file, failure)),
@@ -160,7 +160,8 @@ impl Source {
                 self.order.push(Reverse((self.lanes[file].key(), file)));
                 return Ok(batch);
             }
-            if let Some(offset) = lane.pour(limit.unwrap_or((Nanos::MAX, usize::MAX)), merged, &self.spares.1) {
+            if let Some(offset) = lane.pour(limit.unwrap_or((Nanos::MAX, usize::MAX)), merged, &self.spares.1)
+            {
                 self.read[file] = offset;
             }
             self.order.push(Reverse((lane.key(), file)));
@@ -177,12 +178,10 @@ impl Source {
     /// Starts `file`, if it is not.
     fn start(&mut self, file: usize) -> Result<(), SourceError> {
         let Some(opened) = self.lanes[file].opened() else { return Ok(()) };
-        let (first, forks) = (opened.first_time, opened.decoder.fork().is_some());
-        let carried = file.checked_sub(1).and_then(|before| {
-            let lane = &self.lanes[before];
-            let now = lane.now().filter(|_| lane.has_ended() && self.is_alike(before, file));
-            now.filter(|now| first.is_some_and(|first| follows(Some(*now), first)))
-        });
+        let forks = opened.decoder.fork().is_some();
+        let before = file.checked_sub(1).filter(|before| self.lanes[*before].has_ended());
+        let carried =
+            before.filter(|before| self.follows(*before)).and_then(|before| self.lanes[before].now());
         let running = self.lanes.iter().filter(|lane| lane.is_running()).count();
         let plan = Plan {
             block_bytes: self.setup.block_bytes,
@@ -195,10 +194,23 @@ impl Source {
         started.map_err(|failure| self.failed(file, failure))
     }
 
-    /// The first time of the file behind `file`, if that one has not begun and may go on from this one.
+    /// The first time of the file behind `file`, if that one has not begun and goes on from this one.
     fn follower(&self, file: usize) -> Option<Nanos> {
         let opened = self.lanes.get(file + 1)?.opened()?;
-        opened.first_time.filter(|_| self.is_alike(file, file + 1))
+        opened.first_time.filter(|_| self.follows(file))
+    }
+
+    /// True if the file behind `file`, not begun yet, goes on from where this one stands.
+    fn follows(&self, file: usize) -> bool {
+        let first = self.lanes.get(file + 1).and_then(Lane::opened).and_then(|opened| opened.first_key);
+        let now = self.lanes[file].now().map_or(Nanos::MIN, |now| now.saturating_sub(clock::JUMP));
+        first.is_some_and(|first| first >= now) && self.is_alike(file, file + 1)
+    }
+
+    /// Files whose threads are at work.
+    #[cfg(test)]
+    pub(super) fn running(&self) -> usize {
+        self.lanes.iter().filter(|lane| lane.is_running()).count()
     }
 
     fn is_alike(&self, a: usize, b: usize) -> bool {
@@ -233,9 +245,3 @@ impl Source {
         SourceError::Strict { path: self.files[file].path.clone(), line, error }
     }
 }
-
-/// True if a file whose first time is `first` may go on from a file whose clock is `now`.
-fn follows(now: Option<Nanos>, first: Nanos) -> bool {
-    now.is_none_or(|now| first >= now.saturating_sub(clock::JUMP))
-}
-

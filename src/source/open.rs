@@ -40,7 +40,8 @@ pub(super) struct Setup {
 /// its venue or symbol, or if files with and without receive times are mixed.
 pub fn open(paths: &[PathBuf], options: &SourceOptions) -> Result<Source, SourceError> {
     let block_bytes = (MERGE_BYTES / paths.len().max(1)).clamp(SMALL_BLOCK_BYTES, BLOCK_BYTES);
-    let setup = Setup { formats: FORMATS, block_bytes, line_bytes: LINE_BYTES_MAX, frame_bytes: FRAME_BYTES_MAX };
+    let setup =
+        Setup { formats: FORMATS, block_bytes, line_bytes: LINE_BYTES_MAX, frame_bytes: FRAME_BYTES_MAX };
     open_with(paths, options, setup)
 }
 
@@ -66,17 +67,14 @@ pub(super) fn open_with(
             venue.map_or(DuplicateKey::None, Venue::trade_key),
             venue.map_or(DuplicateKey::None, Venue::quote_key),
         );
-        lanes.push(Lane::new(files.len(), opened, keys, filter(options)));
+        let filter = Filter::new(options.symbols.clone(), options.from, options.to);
+        lanes.push(Lane::new(files.len(), opened, keys, filter));
         files.push(info);
     }
     if files.is_empty() {
         return Err(SourceError::NoFiles);
     }
     Ok(Source::new(files, lanes, timed[1].is_some(), options, setup))
-}
-
-fn filter(options: &SourceOptions) -> Filter {
-    Filter::new(options.symbols.clone(), options.from, options.to)
 }
 
 fn open_one(
@@ -97,31 +95,27 @@ fn open_one(
         first_block: first_block(&origin),
     };
     let (first_key, first_time) = match merges {
-        true => first(start.decoder(format)?, start.bytes(), &filter(options)),
+        true => first(start.decoder(format)?, start.bytes()),
         false => (None, None),
     };
     Ok((info, Opened { origin, decoder, first_key, first_time }))
 }
 
-/// What the first delivered tick of a file that begins with `bytes` sorts at, and the first time of any tick.
+/// Where the first tick of a file that begins with `bytes` sorts, and the first time of any tick, which may be one
+/// that will be rejected.
 ///
 /// Files of a merge are started only when the merge has come to their first tick, so that a year of daily files
 /// takes the threads and the memory of one. A file whose head does not tell is started at once.
-fn first(mut decoder: Box<dyn Decoder>, bytes: &[u8], filter: &Filter) -> (Option<Nanos>, Option<Nanos>) {
+fn first(mut decoder: Box<dyn Decoder>, bytes: &[u8]) -> (Option<Nanos>, Option<Nanos>) {
     let mut out = Decoded::default();
     decoder.decode(bytes, &mut out);
-    let mut ticks = out.output.ticks;
-    let time = ticks.iter().find_map(clock::time_of);
-    let mut wanted = Vec::new();
-    filter.extend(&mut wanted, decoder.symbols());
-    // The second tick must not be more than ten minutes before the first, else the first may come to be rejected.
-    let is_sound = ticks.iter().filter_map(clock::time_of).nth(1).is_none_or(|second| {
-        time.is_some_and(|first| second >= first.saturating_sub(clock::JUMP))
-    });
-    filter.apply(&mut ticks, &mut [], &wanted);
-    let key = |tick: &Tick| match decoder.has_receive_times() {
-        true => tick.received_at(),
-        false => clock::time_of(tick).filter(|_| is_sound),
-    };
-    (ticks.first().and_then(key), time)
+    let ticks = out.output.ticks;
+    if decoder.has_receive_times() {
+        return (ticks.first().and_then(Tick::received_at), None);
+    }
+    let times: Vec<Nanos> = ticks.iter().filter_map(clock::time_of).collect();
+    // Without a clock every tick is a jump, until the next one confirms it.
+    let taken = times.windows(2).find(|pair| pair[1] >= pair[0].saturating_sub(clock::JUMP));
+    let only = times.first().copied().filter(|_| times.len() == 1);
+    (taken.map(|pair| pair[0]).or(only), times.first().copied())
 }

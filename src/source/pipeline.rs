@@ -140,7 +140,13 @@ impl Drop for Pipeline {
 }
 
 /// Reads blocks into free buffers until the end of the input, or until nobody gives any buffer back.
-fn read(input: Input, sizes: (usize, usize), free: &Receiver<Vec<u8>>, first: &Sender<Work>, work: &Sender<Work>) {
+fn read(
+    input: Input,
+    sizes: (usize, usize),
+    free: &Receiver<Vec<u8>>,
+    first: &Sender<Work>,
+    work: &Sender<Work>,
+) {
     let Ok(buffer) = free.recv() else { return };
     let mut blocks = Blocks::new(input, sizes.0, sizes.1, buffer);
     for number in 0.. {
@@ -182,7 +188,8 @@ fn decode(
 /// What a panic said.
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 /// The monotone stamp that durations inside the engine are measured from; it never reaches a tape or a result.

@@ -1,0 +1,13 @@
+//! Tests of the source as a whole, over a format of their own.
+
+mod clocks;
+
+mod fake;
+
+mod merging;
+
+mod opening;
+
+mod reading;
+
+mod shared_data;
