@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand};
 use feeds::formats::FORMATS;
 use feeds::time::Nanos;
 
 use super::help;
 use super::parse::{EpochCut, Speed, name, time};
 use crate::config::limits;
+use crate::market::cli::SimulateArgs;
 use crate::output::Format;
 
 /// Turns market data into durable, queryable statistics per symbol, and gives the same answer every time.
@@ -35,6 +36,12 @@ pub enum Command {
     Dump(DumpArgs),
     /// Print percentiles of the time that ticks take, by stage and venue
     Latency(LatencyArgs),
+    /// Write a made-up market to files; the same options give the same bytes on every machine
+    #[command(
+        group(ArgGroup::new("outputs").args(["csv", "capture"]).required(true).multiple(true)),
+        after_help = help::SIMULATE
+    )]
+    Simulate(SimulateArgs),
     /// Say whether a configuration is right and, if not, where not
     Check(CheckArgs),
     /// List the venues whose frames are understood

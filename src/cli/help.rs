@@ -48,3 +48,9 @@ Examples:
 pub(super) const DUMP: &str = "\
 Two runs that agree have the same dump: windows with all statistics, then the totals of every symbol. Receive times, \
 latencies and whatever else depends on the machine are not in it.";
+
+/// Below `tapedeck simulate --help`.
+pub(super) const SIMULATE: &str = "\
+Examples:
+  tapedeck simulate --csv trades.csv
+  tapedeck simulate --symbols 20 --trades 100000 --capture capture.zst";

@@ -36,6 +36,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Query(args) => query(args),
         Command::Dump(args) => dump(args),
         Command::Latency(args) => latency(args),
+        Command::Simulate(args) => Ok(crate::market::cli::run(args)?),
         Command::Check(args) => listed(|out| lists::check(args, out)),
         Command::Venues => listed(lists::venues),
         Command::Stats(args) => listed(|out| lists::stats(args, out)),

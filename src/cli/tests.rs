@@ -83,6 +83,7 @@ fn wrong_usage_is_refused_with_what_would_be_right() {
         ("tapedeck query windows --db d --format xml", "possible values"),
         ("tapedeck query", "Usage"),
         ("tapedeck check", "<FILE>"),
+        ("tapedeck simulate", "--csv <FILE>"),
         ("tapedeck repaly", "replay"),
     ] {
         assert!(refused(line).contains(said), "{line}: {}", refused(line));
@@ -110,6 +111,13 @@ fn queries_take_what_is_documented() {
         assert_eq!(args.what.common().db, Path::new("d"));
         let to_file = QueryCommon { out: Some(PathBuf::from("f")), ..args.what.common().clone() };
         assert_eq!(to_file.format(), Format::Csv);
+    }
+}
+
+#[test]
+fn simulate_writes_one_output_or_both() {
+    for outputs in ["--csv a", "--capture b", "--csv a --capture b"] {
+        assert!(matches!(parse(&format!("tapedeck simulate {outputs}")), Command::Simulate(_)));
     }
 }
 
