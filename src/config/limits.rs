@@ -63,6 +63,8 @@ const _: () = assert!(CHECKPOINT_ENTRIES_RANGE.0 <= CHECKPOINT_ENTRIES);
 const _: () = assert!(CHECKPOINT_ENTRIES <= CHECKPOINT_ENTRIES_RANGE.1);
 const _: () = assert!(SYNC_EVERY <= CHECKPOINT_EVERY);
 
+/// Ticks in one stored chunk of the tape: at some 30 bytes each, 120 KiB.
+pub const TAPE_CHUNK_TICKS: u64 = 4_096;
 /// Windows in one stored value. With 17 columns at 3 bytes a value, a block of 64 takes 3 KiB: one page of the store.
 pub const BLOCK_WINDOWS: usize = 64;
 

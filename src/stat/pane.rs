@@ -73,6 +73,12 @@ impl Pane {
         }
     }
 
+    /// Ticks that were added.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        self.trades.trades() + self.quotes.as_ref().map_or(0, |quotes| quotes.count())
+    }
+
     /// True if no tick was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {

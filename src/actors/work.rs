@@ -1,0 +1,108 @@
+//! An epoch on its way through the symbol actors, and what each made of its share.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::Sender;
+use feeds::tick::Tick;
+
+use crate::schema::rows::Emissions;
+use crate::symbol::duplicates::Hole;
+use crate::symbol::ledger::Ledger;
+use crate::tape::Epoch;
+use crate::tape::epoch::Share;
+
+/// An epoch in flight.
+pub struct Work {
+    /// The entries.
+    pub epoch: Epoch,
+    /// The credit that it took.
+    pub bytes: usize,
+    pending: AtomicUsize,
+    results: Mutex<Vec<ShareResult>>,
+    done: Sender<Arc<Work>>,
+}
+
+/// A change to the list of what is missing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GapChange {
+    /// Missing.
+    Opened(Hole),
+    /// No longer missing, by its first id.
+    Closed(u64),
+}
+
+/// What a symbol made of its share of an epoch.
+#[derive(Debug, Default)]
+pub struct ShareResult {
+    /// The symbol's number.
+    pub symbol: u32,
+    /// Windows.
+    pub emissions: Emissions,
+    /// Ticks that came too late, with their numbers.
+    pub late: Vec<(u64, Tick)>,
+    /// Changes to what is missing.
+    pub gaps: Vec<GapChange>,
+    /// The state as of the epoch's end, if it was asked for, and its ledger.
+    pub snapshot: Option<(Vec<u8>, Ledger)>,
+    /// Why the symbol was taken out of service, if it was.
+    pub fault: Option<String>,
+}
+
+impl ShareResult {
+    fn is_empty(&self) -> bool {
+        self.emissions.heads.is_empty()
+            && self.late.is_empty()
+            && self.gaps.is_empty()
+            && self.snapshot.is_none()
+            && self.fault.is_none()
+    }
+}
+
+impl Work {
+    /// The work on `epoch`, and the permits for its shares. When the last permit is dropped, whatever the reason, the
+    /// work goes to `done`.
+    #[must_use]
+    pub fn new(epoch: Epoch, done: Sender<Arc<Work>>) -> (Arc<Work>, Vec<(Share, Permit)>, Permit) {
+        let bytes = epoch.bytes();
+        let shares = epoch.shares.clone();
+        let pending = AtomicUsize::new(shares.len() + 1);
+        let work = Arc::new(Work { epoch, bytes, pending, results: Mutex::default(), done });
+        let permits = shares.into_iter().map(|share| (share, Permit(Arc::clone(&work)))).collect();
+        let own = Permit(Arc::clone(&work));
+        (work, permits, own)
+    }
+
+    /// What the symbols made of it, in the order in which they were done.
+    #[must_use]
+    pub fn take_results(&self) -> Vec<ShareResult> {
+        std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One share's hold on its epoch: given back by being dropped, so that a panic cannot keep it.
+pub struct Permit(Arc<Work>);
+
+impl Permit {
+    /// The epoch.
+    #[must_use]
+    pub fn epoch(&self) -> &Epoch {
+        &self.0.epoch
+    }
+
+    /// Hands in what the symbol made of its share.
+    pub fn hand_in(&self, result: ShareResult) {
+        if !result.is_empty() {
+            self.0.results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.0.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // The channel has room for every epoch that credit lets into flight; it is gone only if the committer is.
+            let _ = self.0.done.try_send(Arc::clone(&self.0));
+        }
+    }
+}

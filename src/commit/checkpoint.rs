@@ -1,0 +1,119 @@
+//! A checkpoint as one batch.
+
+use ::feeds::tick::Tick;
+
+use crate::actors::work::{GapChange, ShareResult};
+use crate::config::limits::BLOCK_WINDOWS;
+use crate::schema::feeds::Feed;
+use crate::schema::rows::{Block, Head};
+use crate::schema::run::Run;
+use crate::schema::{Key, feeds, gaps, symbols, ticks};
+use crate::store::{Batch, Family};
+use crate::tape::epoch::Joined;
+
+/// Everything that came of the epochs since the checkpoint before.
+#[derive(Debug, Default)]
+pub struct Checkpoint {
+    /// What the symbols handed in, in tape order of epochs.
+    pub results: Vec<ShareResult>,
+    /// Symbols that appeared.
+    pub joined: Vec<Joined>,
+    /// The ledgers of frames as of now, by input.
+    pub feeds: Vec<Feed>,
+    /// Encoded histograms of the interval, if it has any.
+    pub latency: Option<Vec<u8>>,
+    /// Chunks of the tape, if ticks are kept.
+    pub chunks: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Where one emission lies.
+struct Place<'a> {
+    head: Head,
+    symbol: u32,
+    bytes: &'a [u8],
+}
+
+impl Checkpoint {
+    /// Windows emitted or amended.
+    #[must_use]
+    pub fn emissions(&self) -> u64 {
+        self.results.iter().map(|result| result.emissions.heads.len() as u64).sum()
+    }
+
+    /// The batch that makes it durable, with `run` as its last word.
+    #[must_use]
+    pub fn batch(&self, run: &Run) -> Batch {
+        let mut batch = Batch::default();
+        self.put_windows(run.applied, &mut batch);
+        for result in &self.results {
+            put_result(result, &mut batch);
+        }
+        for joined in &self.joined {
+            batch.put(Family::Meta, symbols::key(joined.number), symbols::encode(joined));
+        }
+        for (input, feed) in self.feeds.iter().enumerate() {
+            batch.put(Family::Meta, feeds::key(run.number, input as u32), feed.encode());
+        }
+        for (key, value) in &self.chunks {
+            batch.put(Family::Tape, key.clone(), value.clone());
+        }
+        if let Some(histograms) = &self.latency {
+            let key = Key::default().time(run.committed_at).bytes();
+            batch.put(Family::Latency, key, histograms.clone());
+        }
+        batch.put(Family::Meta, run.key(), run.encode());
+        batch
+    }
+
+    fn put_windows(&self, number: u64, batch: &mut Batch) {
+        let mut places: Vec<Place<'_>> = Vec::new();
+        for result in &self.results {
+            let symbol = result.symbol;
+            places.extend(
+                result
+                    .emissions
+                    .heads
+                    .iter()
+                    .map(|head| Place { head: *head, symbol, bytes: result.emissions.bytes(head) }),
+            );
+        }
+        places.sort_unstable_by_key(|place| {
+            (place.head.window, place.symbol, place.head.start, place.head.revision)
+        });
+        for group in places.chunk_by(|a, b| (a.head.window, a.symbol) == (b.head.window, b.symbol)) {
+            for (part, places) in group.chunks(BLOCK_WINDOWS).enumerate() {
+                let mut block = Block::default();
+                for place in places {
+                    block.push(place.head.start, place.bytes);
+                }
+                let (window, symbol) = (places[0].head.window, places[0].symbol);
+                let part = u16::try_from(part).unwrap_or(u16::MAX);
+                let (key, value) = block.take(window, symbol, number, part);
+                batch.put(Family::Windows, key, value);
+            }
+        }
+    }
+}
+
+fn put_result(result: &ShareResult, batch: &mut Batch) {
+    if let Some((snapshot, _)) = &result.snapshot {
+        batch.put(Family::State, Key::default().u32(result.symbol).bytes(), snapshot.clone());
+    }
+    for (number, tick) in &result.late {
+        put_late(result.symbol, *number, tick, batch);
+    }
+    for change in &result.gaps {
+        match change {
+            GapChange::Opened(hole) => {
+                batch.put(Family::Gaps, gaps::key(result.symbol, hole.first), gaps::encode(hole));
+            }
+            GapChange::Closed(first) => batch.delete(Family::Gaps, gaps::key(result.symbol, *first)),
+        }
+    }
+}
+
+fn put_late(symbol: u32, number: u64, tick: &Tick, batch: &mut Batch) {
+    let key = ticks::late_key(symbol, tick.exchange_ts, number);
+    batch.put(Family::Late, key, ticks::encode_late(tick));
+}
+

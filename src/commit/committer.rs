@@ -1,0 +1,334 @@
+//! The committer: finished epochs in, in any order; checkpoints out, in tape order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use feeds::frame::FrameCounts;
+use feeds::tick::Tick;
+
+use super::checkpoint::Checkpoint;
+use super::writer::{Order, Written, write_all};
+use crate::actors::credit::Credit;
+use crate::actors::work::Work;
+use crate::clock::{self, Stamp};
+use crate::config::limits::{EPOCHS_IN_FLIGHT, TAPE_CHUNK_TICKS};
+use crate::latency::{Latencies, Stage};
+use crate::schema::feeds::Feed;
+use crate::schema::run::{Progress, Run};
+use crate::schema::ticks::Chunk;
+use crate::store::{Store, StoreError};
+use crate::symbol::ledger::Ledger;
+use crate::tape::{Epoch, ItemKind};
+
+/// What the committer begins with.
+pub struct Setup {
+    /// Where checkpoints go.
+    pub store: Arc<dyn Store>,
+    /// The run, as of its last checkpoint.
+    pub run: Run,
+    /// The number of the first entry that it will see.
+    pub first: u64,
+    /// The inputs, without counts.
+    pub feeds: Vec<Feed>,
+    /// Ledgers of the symbols that the database holds, by number.
+    pub ledgers: Vec<Ledger>,
+    /// Store the ticks too.
+    pub keep_ticks: bool,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The ledger of all symbols.
+    pub ledger: Ledger,
+    /// Symbols.
+    pub symbols: usize,
+    /// Windows emitted or amended by this process.
+    pub emissions: u64,
+    /// The last entry that is in the database.
+    pub applied: u64,
+    /// Symbols that were taken out of service, and why.
+    pub faults: Vec<(u32, String)>,
+    /// The ledgers of frames, by input.
+    pub feeds: Vec<Feed>,
+    /// Latencies of this process.
+    pub latencies: Latencies,
+}
+
+/// Why the commit stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something was lost or counted twice, which is a fault of the engine.
+    #[error("the ledger does not add up at tape entry {number}: {what}")]
+    Ledger {
+        /// The checkpoint.
+        number: u64,
+        /// Which sum, and its two sides.
+        what: String,
+    },
+    /// A thread of the engine panicked.
+    #[error("the {0} panicked; what was committed is safe, and --resume goes on from there")]
+    Panicked(&'static str),
+}
+
+/// A committer at work on a thread of its own.
+pub struct Committer {
+    thread: JoinHandle<Result<Summary, CommitError>>,
+    done: Sender<Arc<Work>>,
+}
+
+impl Committer {
+    /// Starts it. `credit` gets back what each epoch took.
+    ///
+    /// # Errors
+    /// If no thread can be had.
+    pub fn start(setup: Setup, credit: Credit) -> std::io::Result<Committer> {
+        // Room for every epoch in flight, and for the one that may exceed the credit alone.
+        let (done, finished) = bounded(EPOCHS_IN_FLIGHT + 1);
+        let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
+            let result = run(setup, &credit, &finished);
+            // Whoever waits for credit must not wait for ever.
+            credit.close();
+            result
+        })?;
+        Ok(Committer { thread, done })
+    }
+
+    /// Where finished epochs go.
+    #[must_use]
+    pub fn done(&self) -> Sender<Arc<Work>> {
+        self.done.clone()
+    }
+
+    /// Waits for the last epoch to be committed. Every other sender must be gone.
+    ///
+    /// # Errors
+    /// [`CommitError`], which is why the commit stopped.
+    pub fn finish(self) -> Result<Summary, CommitError> {
+        drop(self.done);
+        self.thread.join().unwrap_or(Err(CommitError::Panicked("committer")))
+    }
+}
+
+fn run(setup: Setup, credit: &Credit, finished: &Receiver<Arc<Work>>) -> Result<Summary, CommitError> {
+    let (orders, to_write) = bounded(1);
+    let (written, news) = bounded(4);
+    let store = Arc::clone(&setup.store);
+    let writer = std::thread::Builder::new()
+        .name("writer".to_owned())
+        .spawn(move || write_all(&store, &to_write, &written));
+    let writer = writer.map_err(|_| CommitError::Panicked("start of the writer"))?;
+    let mut stage = OrderedStage::new(setup);
+    let mut result = Ok(());
+    for work in finished {
+        result = stage.finished(work, credit, &orders, &news);
+        if result.is_err() {
+            break;
+        }
+    }
+    drop(orders);
+    let written = writer.join().unwrap_or(Ok(()));
+    stage.hear(&news);
+    // The writer's reason comes first: the stage only sees that the writer is gone.
+    written?;
+    result?;
+    Ok(stage.summary())
+}
+
+/// The state behind [`run`].
+struct OrderedStage {
+    run: Run,
+    next: u64,
+    waiting: BTreeMap<u64, Arc<Work>>,
+    checkpoint: Checkpoint,
+    chunk: Option<Chunk>,
+    feeds: Vec<Feed>,
+    counts: Vec<FrameCounts>,
+    ledgers: Vec<Ledger>,
+    interval: Latencies,
+    /// Arrivals whose ticks are in no checkpoint yet, and those of the checkpoints being written.
+    arrivals: Vec<(usize, u64, Stamp)>,
+    in_writing: VecDeque<Vec<(usize, u64, Stamp)>>,
+    summary: Summary,
+}
+
+impl OrderedStage {
+    fn new(setup: Setup) -> OrderedStage {
+        OrderedStage {
+            next: setup.first,
+            waiting: BTreeMap::new(),
+            checkpoint: Checkpoint::default(),
+            chunk: setup.keep_ticks.then(Chunk::default),
+            counts: vec![FrameCounts::default(); setup.feeds.len()],
+            feeds: setup.feeds,
+            ledgers: setup.ledgers,
+            interval: Latencies::new(),
+            arrivals: Vec::new(),
+            in_writing: VecDeque::new(),
+            summary: Summary { applied: setup.run.applied, ..Summary::default() },
+            run: setup.run,
+        }
+    }
+
+    /// Takes an epoch; handles it and those that waited for it.
+    fn finished(
+        &mut self,
+        work: Arc<Work>,
+        credit: &Credit,
+        orders: &Sender<Order>,
+        news: &Receiver<Written>,
+    ) -> Result<(), CommitError> {
+        self.waiting.insert(work.epoch.first, work);
+        while let Some(work) = self.waiting.remove(&self.next) {
+            self.next = work.epoch.end;
+            self.gather(&work);
+            credit.give_back(work.bytes);
+            self.hear(news);
+            if work.epoch.snapshot {
+                let order = self.order(&work.epoch)?;
+                // A writer that is gone has its own reason, which `run` reports.
+                orders.send(order).map_err(|_| CommitError::Panicked("writer"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, work: &Work) {
+        self.time(&work.epoch);
+        let mut results = work.take_results();
+        for result in &mut results {
+            if let Some(fault) = result.fault.take() {
+                tracing::error!(symbol = result.symbol, fault, "symbol taken out of service");
+                self.summary.faults.push((result.symbol, fault));
+            }
+            if let Some((_, ledger)) = &result.snapshot {
+                let symbol = result.symbol as usize;
+                if self.ledgers.len() <= symbol {
+                    self.ledgers.resize(symbol + 1, Ledger::default());
+                }
+                self.ledgers[symbol] = *ledger;
+            }
+        }
+        self.checkpoint.results.extend(results);
+        self.checkpoint.joined.extend(work.epoch.joined.iter().cloned());
+        for (file, counts) in &work.epoch.frames {
+            if let Some(total) = self.counts.get_mut(*file) {
+                total.merge(counts);
+            }
+        }
+        if let Some(chunk) = &mut self.chunk {
+            keep_ticks(&work.epoch, chunk, &mut self.checkpoint.chunks);
+        }
+    }
+
+    fn time(&mut self, epoch: &Epoch) {
+        let now = clock::stamp();
+        for arrival in &epoch.arrivals {
+            let venue = self.feeds.get(arrival.file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+            let entered = Stamp::of(arrival.entered);
+            let mut record = |stage, at: Stamp| {
+                self.interval.record_n(stage, venue, at.since(entered), arrival.ticks);
+            };
+            record(Stage::Decoded, Stamp::of(arrival.decoded));
+            record(Stage::Sequenced, epoch.sequenced.map_or(now, Stamp::of));
+            record(Stage::Applied, now);
+            self.arrivals.push((arrival.file, arrival.ticks, entered));
+        }
+        for (file, sample, ticks) in &epoch.crossings {
+            let venue = self.feeds.get(*file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+            self.interval.record_n(Stage::ExchangeToReceived, venue, *sample, *ticks);
+        }
+    }
+
+    /// Hears from the writer what is committed.
+    fn hear(&mut self, news: &Receiver<Written>) {
+        for written in news.try_iter() {
+            self.summary.applied = written.applied;
+            for (file, ticks, entered) in self.in_writing.pop_front().unwrap_or_default() {
+                let venue = self.feeds.get(file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+                self.interval.record_n(Stage::Committed, venue, written.at.since(entered), ticks);
+            }
+        }
+    }
+
+    /// The checkpoint as of the end of `epoch`.
+    fn order(&mut self, epoch: &Epoch) -> Result<Order, CommitError> {
+        self.run.applied = self.run.applied.max(epoch.end - 1);
+        self.run.ticks = self.run.ticks_before + epoch.ticks_so_far;
+        self.run.progress = if epoch.ended { Progress::Complete } else { Progress::Unfinished };
+        self.audit()?;
+        if let Some((key, value)) = self.chunk.as_mut().and_then(Chunk::take) {
+            self.checkpoint.chunks.push((key, value));
+        }
+        let feeds = self.feeds.iter().zip(&self.counts);
+        self.checkpoint.feeds = feeds.map(|(feed, counts)| feed.clone().with(counts)).collect();
+        let interval = self.interval.take_interval();
+        self.summary.latencies.merge(&interval);
+        if !interval.is_empty() {
+            let mut bytes = Vec::new();
+            interval.encode(&mut bytes);
+            self.checkpoint.latency = Some(bytes);
+        }
+        self.summary.emissions += self.checkpoint.emissions();
+        self.in_writing.push_back(std::mem::take(&mut self.arrivals));
+        Ok(Order { checkpoint: std::mem::take(&mut self.checkpoint), run: self.run.clone() })
+    }
+
+    /// Holds the ledgers against each other (SPEC §5.3).
+    fn audit(&self) -> Result<(), CommitError> {
+        let fail = |what| Err(CommitError::Ledger { number: self.run.applied, what });
+        let mut total = Ledger::default();
+        for (symbol, ledger) in self.ledgers.iter().enumerate() {
+            if !ledger.adds_up() {
+                return fail(format!("symbol {symbol} has {ledger:?}"));
+            }
+            total.merge(ledger);
+        }
+        if total.received != self.run.ticks {
+            return fail(format!("the tape has {} ticks, the symbols {}", self.run.ticks, total.received));
+        }
+        match self.counts.iter().position(|counts| !counts.adds_up()) {
+            Some(input) => fail(format!("input {input} has {:?}", self.counts[input])),
+            None => Ok(()),
+        }
+    }
+
+    fn summary(mut self) -> Summary {
+        for ledger in &self.ledgers {
+            self.summary.ledger.merge(ledger);
+        }
+        self.summary.symbols = self.ledgers.len();
+        self.summary.latencies.merge(&self.interval);
+        let feeds = self.feeds.into_iter().zip(&self.counts);
+        self.summary.feeds = feeds.map(|(feed, counts)| feed.with(counts)).collect();
+        self.summary
+    }
+}
+
+/// Appends the ticks of an epoch to the tape's chunks, in tape order.
+fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+    let mut order: Vec<(u32, u32, Tick)> = Vec::with_capacity(epoch.items.len());
+    for share in &epoch.shares {
+        for item in &epoch.items[share.from as usize..share.to as usize] {
+            let mut rejected = None;
+            let ticks = matches!(item.kind, ItemKind::Tick | ItemKind::BadTime);
+            if ticks
+                && let Some((_, crate::symbol::Entry::Tick(tick))) = epoch.entry(item, &mut rejected)
+            {
+                order.push((item.offset, share.symbol, *tick));
+            }
+        }
+    }
+    order.sort_unstable_by_key(|(offset, _, _)| *offset);
+    for (offset, symbol, tick) in order {
+        chunk.push(epoch.first + u64::from(offset), symbol, &tick);
+        if chunk.ticks() >= TAPE_CHUNK_TICKS {
+            chunks.extend(chunk.take());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The ordered stage between "the last symbol is done" and the store.
+//!
+//! [`committer`] takes finished epochs in tape order, gathers what came of them, and at every checkpoint hands it on;
+//! [`writer`] makes one batch of it and commits it. A checkpoint holds everything up to one tape number: results,
+//! snapshots, ledgers and the number itself, all or nothing.
+
+pub mod checkpoint;
+pub mod committer;
+pub mod writer;
+
+pub use checkpoint::Checkpoint;
+pub use committer::{CommitError, Committer, Setup, Summary};

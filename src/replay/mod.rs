@@ -1,0 +1,273 @@
+//! A replay: files in, exact and durable windows out.
+//!
+//! The source decodes, the sequencer numbers and cuts, the symbol actors apply, the committer makes checkpoints. This
+//! is the loop around them, and what happens at its ends: begin or go on ([`plan`]), and end or stop ([`stop`]).
+
+pub mod plan;
+pub mod stop;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use feeds::tick::Tick;
+
+use crate::actors::credit::Credit;
+use crate::actors::symbol::Sabotage;
+use crate::actors::{Engine, EngineError, EngineOptions};
+use crate::clock::{self, Stamp};
+use crate::commit::{CommitError, Committer, Setup, Summary};
+use crate::config::Config;
+use crate::schema::feeds::Feed;
+use crate::source::pace::Pace;
+use crate::source::{Complaint, Progress, Source, SourceError, SourceOptions};
+use crate::store::Store;
+use crate::tape::sequencer::Pacer;
+use crate::tape::{Cut, Epoch, Sequencer};
+use plan::{Job, Mode, PlanError};
+use stop::Stop;
+
+/// How to replay.
+pub struct ReplayOptions {
+    /// Windows and times.
+    pub config: Config,
+    /// What was asked of the source; part of what a resumed replay must repeat.
+    pub source: SourceOptions,
+    /// What to do with a database that holds results.
+    pub mode: Mode,
+    /// Threads that apply ticks.
+    pub workers: usize,
+    /// Tape seconds a second; `None` for as fast as it goes.
+    pub speed: Option<f64>,
+    /// Where epochs are cut.
+    pub cut: Cut,
+    /// Store the ticks too.
+    pub keep_ticks: bool,
+    /// For tests of quarantine.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// How a replay ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// All inputs are exhausted.
+    Complete,
+    /// It was complete before.
+    NothingLeft,
+    /// It was asked to stop; `--resume` goes on.
+    Stopped,
+    /// An input is damaged; what was read before is in the database.
+    Damaged(SourceError),
+}
+
+/// What a replay did.
+#[derive(Debug)]
+pub struct Report {
+    /// How it ended.
+    pub ending: Ending,
+    /// Ledgers, counts, latencies.
+    pub summary: Summary,
+    /// The first complaints about lines.
+    pub complaints: Vec<Complaint>,
+    /// How many there were.
+    pub complaints_in_all: u64,
+    /// From the first byte read to the last one synced.
+    pub took: Duration,
+}
+
+/// Why a replay failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It cannot be done on this database.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The commit failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// No thread can be had.
+    #[error("no thread can be started")]
+    Threads(#[source] std::io::Error),
+}
+
+/// Hears how far a replay is, about once a batch.
+pub type Watch<'a> = &'a mut dyn FnMut(Progress, u64);
+
+/// Replays `source` into `store`.
+///
+/// # Errors
+/// [`ReplayError`]. What was committed before stays, and `--resume` goes on from there.
+pub fn replay(
+    store: &Arc<dyn Store>,
+    source: Source,
+    options: &ReplayOptions,
+    stop: &Stop,
+    watch: Watch<'_>,
+) -> Result<Report, ReplayError> {
+    let start = clock::stamp();
+    let plan = Arc::new(plan::plan_of(&options.config));
+    let job = plan::job(store, &plan, &options.config, source.files(), &options.source, options.mode)?;
+    if job.done {
+        return Ok(Report {
+            ending: Ending::NothingLeft,
+            summary: Summary { applied: job.run.applied, ..Summary::default() },
+            complaints: Vec::new(),
+            complaints_in_all: 0,
+            took: Duration::ZERO,
+        });
+    }
+    let mut sequencer = Sequencer::new(
+        Arc::clone(&plan),
+        options.cut,
+        options.config.engine.checkpoint_entries,
+        job.run.first,
+        job.run.applied,
+    );
+    let credit = Credit::default();
+    let committer = start_committer(store, &source, &job, options, &credit)?;
+    let engine_options = EngineOptions { workers: options.workers, sabotage: options.sabotage };
+    let mut engine = Engine::start(plan, &engine_options, credit, committer.done());
+    for member in job.members {
+        sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
+        engine.join(member);
+    }
+    let mut drive = Drive::new(sequencer, engine, options, start);
+    let ending = drive.run(source, stop, watch);
+    let Drive { engine, complaints, complaints_in_all, .. } = drive;
+    engine.stop();
+    // The commit's own error is the cause of the engine's.
+    let summary = committer.finish()?;
+    let took = Duration::from_nanos(start.elapsed_nanos() as u64);
+    Ok(Report { ending: ending?, summary, complaints, complaints_in_all, took })
+}
+
+fn start_committer(
+    store: &Arc<dyn Store>,
+    source: &Source,
+    job: &Job,
+    options: &ReplayOptions,
+    credit: &Credit,
+) -> Result<Committer, ReplayError> {
+    let feeds = source.files().iter().map(|file| Feed {
+        name: file.path.display().to_string(),
+        format: file.format.to_owned(),
+        venue: file.venue.map(str::to_owned),
+        ..Feed::default()
+    });
+    let setup = Setup {
+        store: Arc::clone(store),
+        run: job.run.clone(),
+        first: job.run.first,
+        feeds: feeds.collect(),
+        ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
+        keep_ticks: options.keep_ticks,
+    };
+    Committer::start(setup, credit.clone()).map_err(ReplayError::Threads)
+}
+
+/// The loop from source to engine.
+struct Drive {
+    sequencer: Sequencer,
+    engine: Engine,
+    pace: Option<Pace>,
+    adaptive: bool,
+    checkpoint_every: i64,
+    last_checkpoint: Stamp,
+    start: Stamp,
+    complaints: Vec<Complaint>,
+    complaints_in_all: u64,
+}
+
+impl Drive {
+    fn new(sequencer: Sequencer, engine: Engine, options: &ReplayOptions, start: Stamp) -> Drive {
+        Drive {
+            sequencer,
+            engine,
+            pace: options.speed.and_then(Pace::new),
+            adaptive: options.cut == Cut::Adaptive,
+            checkpoint_every: options.config.engine.checkpoint_every,
+            last_checkpoint: start,
+            start,
+            complaints: Vec::new(),
+            complaints_in_all: 0,
+        }
+    }
+
+    fn run(&mut self, mut source: Source, stop: &Stop, watch: Watch<'_>) -> Result<Ending, ReplayError> {
+        let ending = loop {
+            if stop.asked() {
+                break Ending::Stopped;
+            }
+            match source.next() {
+                Ok(Some(mut batch)) => {
+                    self.complaints.append(&mut batch.complaints);
+                    self.complaints_in_all += batch.complaints_in_all;
+                    if !self.push(batch, stop)? {
+                        break Ending::Stopped;
+                    }
+                    watch(source.progress(), self.sequencer.ticks());
+                }
+                Ok(None) => break Ending::Complete,
+                Err(error) => break Ending::Damaged(error),
+            }
+        };
+        match &ending {
+            Ending::Complete => self.sequencer.end(),
+            // What is whole of a cut input is all that there is of it.
+            Ending::Damaged(SourceError::Cut { .. } | SourceError::Damaged { .. }) => self.sequencer.end(),
+            _ => self.sequencer.want_snapshot(),
+        }
+        let last = self.sequencer.cut(clock::stamp().instant());
+        self.engine.submit(last)?;
+        Ok(ending)
+    }
+
+    /// Puts a batch on the tape; false if it is to stop.
+    fn push(&mut self, batch: crate::source::Batch, stop: &Stop) -> Result<bool, ReplayError> {
+        if self.last_checkpoint.elapsed_nanos() >= self.checkpoint_every {
+            self.sequencer.want_snapshot();
+        }
+        let mut pacer = self.pace.as_mut().map(|pace| TapePacer { pace, start: self.start, due: 0, stop });
+        let pacer = pacer.as_mut().map(|pacer| pacer as &mut dyn Pacer);
+        let (engine, last_checkpoint) = (&mut self.engine, &mut self.last_checkpoint);
+        let mut submit = |epoch: Epoch| {
+            if epoch.snapshot {
+                *last_checkpoint = clock::stamp();
+            }
+            engine.submit(epoch)
+        };
+        let go_on = self.sequencer.push(batch, || clock::stamp().instant(), pacer, &mut submit)?;
+        // Nothing is in work: what has gathered need not wait for more.
+        if self.adaptive && !self.sequencer.is_empty() && self.engine.in_flight().0 == 0 {
+            let epoch = self.sequencer.cut(clock::stamp().instant());
+            if epoch.snapshot {
+                self.last_checkpoint = clock::stamp();
+            }
+            self.engine.submit(epoch)?;
+        }
+        Ok(go_on)
+    }
+}
+
+/// Holds ticks back to the pace at which they came.
+struct TapePacer<'a> {
+    pace: &'a mut Pace,
+    start: Stamp,
+    /// When the last tick asked about is due, in nanoseconds from the start.
+    due: i64,
+    stop: &'a Stop,
+}
+
+impl Pacer for TapePacer<'_> {
+    fn is_due(&mut self, tick: &Tick) -> bool {
+        let due = self.pace.due(tick.received_at().unwrap_or(tick.exchange_ts));
+        self.due = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
+        self.due <= self.start.elapsed_nanos()
+    }
+
+    fn wait(&mut self) -> bool {
+        let left = self.due - self.start.elapsed_nanos();
+        u64::try_from(left).map_or(true, |left| self.stop.wait(Duration::from_nanos(left)))
+    }
+}

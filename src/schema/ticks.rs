@@ -1,0 +1,144 @@
+//! Ticks that are kept: chunks of the tape, and late ones.
+//!
+//! # Bytes
+//! A tick: kind (0 trade, 1 quote, 2 rejected) with bit 4 if not timed and bit 5 if history; exchange time; option of
+//! receive time; then the trade, the quote, or nothing. A chunk: version 1, number of ticks, then each: tape number −
+//! number of the one before (the first: 0 from the key), symbol, tick. A late tick: version 1, tick.
+
+use feeds::symbol::SymbolId;
+use feeds::tick::{Event, Rejection, Tick};
+use feeds::time::Nanos;
+
+use super::Key;
+use crate::codec::{CodecError, Put, Reader};
+use crate::symbol::snapshot::{decode_quote, decode_trade, encode_quote, encode_trade};
+
+const VERSION: u8 = 1;
+const UNTIMED: u8 = 1 << 4;
+const HISTORY: u8 = 1 << 5;
+
+/// A chunk of the tape being built.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    first: Option<u64>,
+    last: u64,
+    ticks: u64,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    /// Ticks in it.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Appends a tick; numbers increase.
+    pub fn push(&mut self, number: u64, symbol: u32, tick: &Tick) {
+        let first = *self.first.get_or_insert(number);
+        self.bytes.put_u64(number - self.last.max(first));
+        self.bytes.put_u64(u64::from(symbol));
+        encode_tick(tick, &mut self.bytes);
+        self.last = number;
+        self.ticks += 1;
+    }
+
+    /// Its key and value, if it has ticks. What is left is empty.
+    pub fn take(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let first = self.first.take()?;
+        let mut value = Vec::with_capacity(self.bytes.len() + 8);
+        value.put_u8(VERSION);
+        value.put_u64(self.ticks);
+        value.append(&mut self.bytes);
+        *self = Chunk::default();
+        Some((Key::default().u64(first).bytes(), value))
+    }
+}
+
+/// The ticks of a chunk with their numbers; each tick's symbol is its number in the database.
+///
+/// # Errors
+/// [`CodecError`] if the bytes are no chunk.
+pub fn decode_chunk(key: &[u8], value: &[u8]) -> Result<Vec<(u64, Tick)>, CodecError> {
+    let mut number = super::u64_at(key, 0)?;
+    let mut from = Reader::new(value);
+    if from.u8()? != VERSION {
+        return Err(CodecError::Invalid);
+    }
+    let count = from.u64()?;
+    let mut ticks = Vec::new();
+    for _ in 0..count {
+        number += from.u64()?;
+        let symbol = u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid)?;
+        ticks.push((number, decode_tick(SymbolId(symbol), &mut from)?));
+    }
+    Ok(ticks)
+}
+
+/// The key of a late tick.
+#[must_use]
+pub fn late_key(symbol: u32, exchange_ts: Nanos, number: u64) -> Vec<u8> {
+    Key::default().u32(symbol).time(exchange_ts).u64(number).bytes()
+}
+
+/// The value of a late tick.
+#[must_use]
+pub fn encode_late(tick: &Tick) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    encode_tick(tick, &mut out);
+    out
+}
+
+/// A late tick and its tape number.
+///
+/// # Errors
+/// [`CodecError`] if the bytes are no late tick.
+pub fn decode_late(key: &[u8], value: &[u8]) -> Result<(u64, Tick), CodecError> {
+    let mut from = Reader::new(value);
+    if from.u8()? != VERSION {
+        return Err(CodecError::Invalid);
+    }
+    Ok((super::u64_at(key, 12)?, decode_tick(SymbolId(super::u32_at(key, 0)?), &mut from)?))
+}
+
+fn encode_tick(tick: &Tick, out: &mut Vec<u8>) {
+    let kind = match tick.event {
+        Event::Trade(_) => 0,
+        Event::Quote(_) => 1,
+        Event::Rejected(_) => 2,
+    };
+    out.put_u8(kind | if tick.timed { 0 } else { UNTIMED } | if tick.history { HISTORY } else { 0 });
+    out.put_i64(tick.exchange_ts);
+    out.put_u8(u8::from(tick.received_at().is_some()));
+    if let Some(received_at) = tick.received_at() {
+        out.put_i64(received_at);
+    }
+    match &tick.event {
+        Event::Trade(trade) => encode_trade(trade, out),
+        Event::Quote(quote) => encode_quote(quote, out),
+        Event::Rejected(why) => out.put_u8(*why as u8),
+    }
+}
+
+fn decode_tick(symbol: SymbolId, from: &mut Reader<'_>) -> Result<Tick, CodecError> {
+    let kind = from.u8()?;
+    let exchange_ts = from.i64()?;
+    let received_at = if from.u8()? == 1 { Some(from.i64()?) } else { None };
+    let event = match kind & 0xf {
+        0 => Event::Trade(decode_trade(from)?),
+        1 => Event::Quote(decode_quote(from)?),
+        2 => Event::Rejected(decode_rejection(from.u8()?)?),
+        _ => return Err(CodecError::Invalid),
+    };
+    let mut tick = Tick::new(symbol, exchange_ts, received_at, event);
+    tick.timed = kind & UNTIMED == 0;
+    tick.history = kind & HISTORY != 0;
+    Ok(tick)
+}
+
+fn decode_rejection(byte: u8) -> Result<Rejection, CodecError> {
+    [Rejection::BadNumber, Rejection::BadSign, Rejection::BadTime, Rejection::Dropped]
+        .into_iter()
+        .find(|why| *why as u8 == byte)
+        .ok_or(CodecError::Invalid)
+}

@@ -1,0 +1,260 @@
+//! One symbol's whole state: the engine without actors.
+//!
+//! [`SymbolState::apply`] is a pure function of what came before: the same entries in the same order give the same
+//! outputs, whoever calls it and however they were cut into epochs.
+
+pub mod duplicates;
+pub mod ledger;
+pub mod snapshot;
+
+use feeds::tick::{Event, Quote, Tick, Trade};
+use feeds::time::Nanos;
+use feeds::venue::DuplicateKey;
+
+use crate::stat::Pane;
+use crate::window::{Emission, Flags, Moment, Placed, Plan, Windows};
+use duplicates::{Hole, Seen, Verdict};
+use ledger::Ledger;
+
+/// What can happen to a symbol.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// A tick of this symbol.
+    Tick(&'a Tick),
+    /// The clock: a quiet symbol's frontier is at least this.
+    Clock(Nanos),
+    /// All inputs are exhausted: every window is emitted as it stands.
+    End,
+}
+
+/// What comes out of applying an entry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// A window was emitted or amended.
+    Window(Emission),
+    /// A tick came too late for any window.
+    Late(u64, Tick),
+    /// Ids are missing and can no longer come in time.
+    Gap(Hole),
+    /// A gap that was declared, by its first id, is not (or not as a whole) missing any more.
+    GapClosed(u64),
+}
+
+/// Everything kept of a symbol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SymbolState {
+    windows: Windows,
+    trades_seen: Seen,
+    quotes_seen: Seen,
+    ledger: Ledger,
+    /// Late trades: in no window, but in the totals.
+    late: Pane,
+    quarantined: bool,
+}
+
+impl SymbolState {
+    /// A symbol that has seen nothing.
+    #[must_use]
+    pub fn new(plan: &Plan, trade_key: DuplicateKey, quote_key: DuplicateKey) -> SymbolState {
+        SymbolState {
+            windows: Windows::new(plan),
+            trades_seen: Seen::new(trade_key),
+            quotes_seen: Seen::new(quote_key),
+            ledger: Ledger::default(),
+            late: Pane::default(),
+            quarantined: false,
+        }
+    }
+
+    /// Applies the entry with tape number `number`; numbers increase.
+    #[inline]
+    pub fn apply(&mut self, plan: &Plan, number: u64, entry: Entry<'_>, out: &mut Vec<Outcome>) {
+        match entry {
+            Entry::Tick(tick) => self.apply_tick(plan, number, tick, out),
+            Entry::Clock(frontier) => {
+                self.step(plan, number, out, |windows, moment, emitted| {
+                    windows.advance(moment, frontier, emitted);
+                });
+            }
+            Entry::End => self.end(plan, number, out),
+        }
+    }
+
+    /// Takes the symbol out of service: open windows come out flagged, later ticks are rejected.
+    pub fn quarantine(&mut self, plan: &Plan, number: u64, out: &mut Vec<Outcome>) {
+        if !self.quarantined {
+            self.quarantined = true;
+            self.step(plan, number, out, |windows, moment, emitted| {
+                windows.close(moment, Flags::QUARANTINED, emitted);
+            });
+        }
+    }
+
+    /// Its ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Everything that came in live, late ticks included.
+    #[must_use]
+    pub fn totals(&self) -> Pane {
+        let mut pane = self.windows.everything();
+        pane.trades.merge(&self.late.trades);
+        pane
+    }
+
+    /// The highest time it has accepted.
+    #[must_use]
+    pub fn frontier(&self) -> Nanos {
+        self.windows.frontier()
+    }
+
+    /// No tick that it holds is newer than this.
+    #[must_use]
+    pub fn newest(&self) -> Nanos {
+        self.windows.newest()
+    }
+
+    #[inline]
+    fn apply_tick(&mut self, plan: &Plan, number: u64, tick: &Tick, out: &mut Vec<Outcome>) {
+        self.ledger.received += 1;
+        if self.quarantined {
+            self.ledger.rejected += 1;
+            return;
+        }
+        match &tick.event {
+            Event::Trade(trade) => self.apply_trade(plan, number, tick, trade, out),
+            Event::Quote(quote) => self.apply_quote(plan, number, tick, quote, out),
+            Event::Rejected(why) => self.ledger.reject(*why),
+        }
+    }
+
+    #[inline]
+    fn apply_trade(
+        &mut self,
+        plan: &Plan,
+        number: u64,
+        tick: &Tick,
+        trade: &Trade,
+        out: &mut Vec<Outcome>,
+    ) {
+        let ts = tick.exchange_ts;
+        let filled = match self.trades_seen.trade(ts, trade) {
+            Verdict::New => None,
+            Verdict::Fills(hole) => Some(hole),
+            Verdict::Repeat => {
+                // What the venue sends again and marks so is history, not a repeat.
+                *(if tick.history { &mut self.ledger.history } else { &mut self.ledger.duplicate }) += 1;
+                return;
+            }
+        };
+        if tick.history {
+            self.ledger.history += 1;
+            return;
+        }
+        self.ledger.trades += 1;
+        let placed = self.step(plan, number, out, |windows, moment, emitted| {
+            windows.add_trade(moment, ts, trade, emitted)
+        });
+        if placed == Placed::Late {
+            self.late.add_trade(crate::stat::Key { ts, number }, trade);
+        }
+        self.count(placed, number, tick, out);
+        if let Some(hole) = filled {
+            self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
+            self.close_gap(hole, out);
+        }
+        self.declare_gaps(plan, out);
+    }
+
+    fn apply_quote(
+        &mut self,
+        plan: &Plan,
+        number: u64,
+        tick: &Tick,
+        quote: &Quote,
+        out: &mut Vec<Outcome>,
+    ) {
+        if tick.history {
+            self.ledger.history += 1;
+            return;
+        }
+        if self.quotes_seen.quote(quote) == Verdict::Repeat {
+            self.ledger.duplicate += 1;
+            return;
+        }
+        self.ledger.quotes += 1;
+        let placed = self.step(plan, number, out, |windows, moment, emitted| {
+            windows.add_quote(moment, tick.exchange_ts, tick.timed, quote, emitted)
+        });
+        self.count(placed, number, tick, out);
+    }
+
+    fn end(&mut self, plan: &Plan, number: u64, out: &mut Vec<Outcome>) {
+        self.step(plan, number, out, |windows, moment, emitted| {
+            windows.close(moment, Flags::NONE, emitted);
+        });
+        for hole in self.trades_seen.holes_mut().iter_mut().filter(|hole| !hole.declared) {
+            hole.declared = true;
+            out.push(Outcome::Gap(*hole));
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, placed: Placed, number: u64, tick: &Tick, out: &mut Vec<Outcome>) {
+        match placed {
+            Placed::InTime => self.ledger.aggregated += 1,
+            Placed::Late => {
+                self.ledger.late += 1;
+                out.push(Outcome::Late(number, *tick));
+            }
+        }
+    }
+
+    /// Takes back a gap that was declared, in favour of what is left of it.
+    fn close_gap(&self, was: Hole, out: &mut Vec<Outcome>) {
+        if was.declared {
+            out.push(Outcome::GapClosed(was.first));
+            let left = self.trades_seen.holes().iter();
+            out.extend(
+                left.filter(|hole| hole.first >= was.first && hole.last <= was.last).copied().map(Outcome::Gap),
+            );
+        }
+    }
+
+    /// Reports the holes that the watermark has passed.
+    #[inline]
+    fn declare_gaps(&mut self, plan: &Plan, out: &mut Vec<Outcome>) {
+        if self.trades_seen.holes().is_empty() {
+            return;
+        }
+        let watermark = self.windows.watermark(plan);
+        for hole in self.trades_seen.holes_mut().iter_mut() {
+            if !hole.declared && hole.before < watermark {
+                hole.declared = true;
+                out.push(Outcome::Gap(*hole));
+            }
+        }
+    }
+
+    /// Runs `work` on the windows with the flags as the holes now are.
+    #[inline]
+    fn step<T>(
+        &mut self,
+        plan: &Plan,
+        number: u64,
+        out: &mut Vec<Outcome>,
+        work: impl FnOnce(&mut Windows, &Moment<'_>, &mut Vec<Emission>) -> T,
+    ) -> T {
+        let holes = self.trades_seen.holes();
+        let flags = |start, end| match holes.iter().any(|hole| hole.touches(start, end)) {
+            true => Flags::GAP,
+            false => Flags::NONE,
+        };
+        let mut emitted = Vec::new();
+        let result = work(&mut self.windows, &Moment { plan, number, flags: &flags }, &mut emitted);
+        out.extend(emitted.into_iter().map(Outcome::Window));
+        result
+    }
+}

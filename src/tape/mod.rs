@@ -1,0 +1,11 @@
+//! The tape: everything that can change a result, in one numbered order, cut into epochs.
+//!
+//! [`sequencer`] alone gives numbers. An [`epoch`] is a run of entries that is processed and committed as one;
+//! nothing depends on where it is cut. [`clock`] says when time alone changes a symbol.
+
+pub mod clock;
+pub mod epoch;
+pub mod sequencer;
+
+pub use epoch::{Arrival, Epoch, Item, ItemKind, Share};
+pub use sequencer::{Cut, Sequencer};

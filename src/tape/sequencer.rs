@@ -1,0 +1,457 @@
+//! The sequencer: gives every entry its number and cuts epochs (SPEC §1.1, §4.7).
+//!
+//! It sees all ticks in tape order, and nothing of what becomes of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use feeds::offset::OffsetWindow;
+use feeds::symbol::Symbol;
+use feeds::tick::{Event, Tick};
+use feeds::time::Nanos;
+use rustc_hash::FxHashMap;
+
+use super::clock::{Clock, Pulse};
+use super::epoch::{Arrival, Epoch, Item, ItemKind, Joined, Share};
+use crate::config::limits::{EPOCH_TICKS_MIN, epoch_ticks};
+use crate::source::{Batch, NewSymbol};
+use crate::window::Plan;
+
+/// Where epochs are cut. Results never depend on it; the other two are there to show that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// By what has gathered, up to a bound that follows the number of symbols touched.
+    Adaptive,
+    /// After this many entries.
+    Every(u32),
+    /// After a random number of entries, from a seed.
+    Random(u64),
+}
+
+/// Says when ticks may go on the tape, where that is not at once.
+pub trait Pacer {
+    /// True if the tick's time has come.
+    fn is_due(&mut self, tick: &Tick) -> bool;
+    /// Waits for the last tick asked about; false if the run is to stop.
+    fn wait(&mut self) -> bool;
+}
+
+/// A symbol as the sequencer knows it.
+struct Slot {
+    pulse: Pulse,
+    /// Clock entries it knows of.
+    strikes: u64,
+    /// Items staged for the epoch that is being gathered.
+    staged: u32,
+    /// It changed since the last snapshot.
+    changed: bool,
+}
+
+/// See the module.
+pub struct Sequencer {
+    plan: Arc<Plan>,
+    cut: Cut,
+    next: u64,
+    /// Entries up to here were applied by the run that is being resumed.
+    applied: u64,
+    received_at: Nanos,
+    ticks: u64,
+    numbers: FxHashMap<Symbol, u32>,
+    slots: Vec<Slot>,
+    /// The source's number of a symbol to ours.
+    of_source: Vec<u32>,
+    clock: Clock,
+    strikes: u64,
+    awake: Vec<u32>,
+    estimates: Vec<Estimate>,
+    epoch: Epoch,
+    staged: Vec<(u32, Item)>,
+    touched: Vec<u32>,
+    limit: u64,
+    checkpoint_entries: u64,
+    since_snapshot: u64,
+    snapshot_wanted: bool,
+}
+
+/// The offset of an input whose decoder does not estimate it.
+#[derive(Default)]
+struct Estimate {
+    by_decoder: bool,
+    window: OffsetWindow,
+}
+
+impl Sequencer {
+    /// A sequencer whose first number is `first`, and which has a snapshot taken every `checkpoint_entries`. Entries up to and including `applied` are numbered and not staged.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, cut: Cut, checkpoint_entries: u64, first: u64, applied: u64) -> Sequencer {
+        let mut sequencer = Sequencer {
+            plan,
+            cut,
+            next: first,
+            applied,
+            received_at: Nanos::MIN,
+            ticks: 0,
+            numbers: FxHashMap::default(),
+            slots: Vec::new(),
+            of_source: Vec::new(),
+            clock: Clock::default(),
+            strikes: 0,
+            awake: Vec::new(),
+            estimates: Vec::new(),
+            epoch: Epoch { first, ..Epoch::default() },
+            staged: Vec::new(),
+            touched: Vec::new(),
+            limit: 0,
+            checkpoint_entries,
+            since_snapshot: 0,
+            snapshot_wanted: false,
+        };
+        sequencer.limit = sequencer.next_limit();
+        sequencer
+    }
+
+    /// Makes a symbol known that the database already holds; call in the order of their numbers. `newest` is the
+    /// newest time among its ticks and `frontier` its frontier.
+    pub fn restore(&mut self, symbol: Symbol, frontier: Nanos, newest: Nanos) {
+        let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(symbol, number);
+        let mut pulse = Pulse::new(0, frontier, newest);
+        pulse.awake = newest != Nanos::MIN;
+        if pulse.awake {
+            self.awake.push(number);
+        }
+        self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: false });
+    }
+
+    /// Ticks numbered so far, by this sequencer.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// The number of the next entry.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// The receive time of the last entry that had one; `Nanos::MIN` before.
+    #[must_use]
+    pub fn received_at(&self) -> Nanos {
+        self.received_at
+    }
+
+    /// True if nothing has gathered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.staged.is_empty()
+    }
+
+    /// Has the next epoch carry a snapshot.
+    pub fn want_snapshot(&mut self) {
+        self.snapshot_wanted = true;
+    }
+
+    /// Numbers the entries of a batch. Epochs that fill up are handed to `emit` as they are cut. Where `pacer` has a
+    /// tick wait, what has gathered before it is cut and handed on first. False if the pacer stopped it; the rest of
+    /// the batch is then not on the tape.
+    ///
+    /// # Errors
+    /// What `emit` returns.
+    pub fn push<E>(
+        &mut self,
+        batch: Batch,
+        now: impl Fn() -> Instant,
+        mut pacer: Option<&mut dyn Pacer>,
+        mut emit: impl FnMut(Epoch) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        for new in &batch.new_symbols {
+            self.join(new);
+        }
+        self.epoch.frames.extend(batch.frames);
+        if self.epoch.segments.len() >= usize::from(u16::MAX) {
+            emit(self.cut(now()))?;
+        }
+        let ticks = Arc::new(batch.ticks);
+        let mut segment = self.open_segment(&ticks);
+        let mut offsets = batch.offsets.iter().peekable();
+        let mut from = 0;
+        for run in &batch.runs {
+            let mut counted = from;
+            for index in from..run.end {
+                while let Some(offset) = offsets.next_if(|offset| offset.at <= index) {
+                    self.offset(offset.file, offset.offset);
+                }
+                let Some(tick) = ticks.get(index) else { break };
+                if let Some(pacer) = &mut pacer
+                    && !pacer.is_due(tick)
+                {
+                    self.arrived(run.file, index - counted, batch.entered, batch.decoded);
+                    counted = index;
+                    if !self.is_empty() {
+                        emit(self.cut(now()))?;
+                        segment = self.open_segment(&ticks);
+                    }
+                    if !pacer.wait() {
+                        return Ok(false);
+                    }
+                }
+                let source = batch.symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
+                let symbol = self.of_source[source];
+                self.number(symbol, run.file, tick, segment, index as u32);
+                if self.gathered() >= self.limit {
+                    self.arrived(run.file, index + 1 - counted, batch.entered, batch.decoded);
+                    counted = index + 1;
+                    emit(self.cut(now()))?;
+                    segment = self.open_segment(&ticks);
+                }
+            }
+            self.arrived(run.file, run.end - counted, batch.entered, batch.decoded);
+            from = run.end;
+        }
+        for offset in offsets {
+            self.offset(offset.file, offset.offset);
+        }
+        Ok(true)
+    }
+
+    /// The end of all inputs, as an entry for every symbol.
+    pub fn end(&mut self) {
+        for symbol in 0..self.slots.len() as u32 {
+            self.stage(symbol, ItemKind::End, 0, 0);
+        }
+        self.epoch.ended = true;
+        self.snapshot_wanted = true;
+        self.next += 1;
+    }
+
+    /// Makes what has gathered an epoch.
+    pub fn cut(&mut self, now: Instant) -> Epoch {
+        let snapshot = self.snapshot_wanted || self.since_snapshot + self.gathered() >= self.checkpoint_entries;
+        self.since_snapshot = if snapshot { 0 } else { self.since_snapshot + self.gathered() };
+        self.snapshot_wanted = false;
+        self.group();
+        if snapshot {
+            self.share_snapshot();
+        }
+        let mut epoch = std::mem::take(&mut self.epoch);
+        epoch.end = self.next;
+        epoch.ticks_so_far = self.ticks;
+        epoch.snapshot = snapshot;
+        epoch.sequenced = Some(now);
+        self.epoch.first = self.next;
+        self.limit = self.next_limit();
+        self.touched.clear();
+        epoch
+    }
+
+    fn gathered(&self) -> u64 {
+        self.next - self.epoch.first
+    }
+
+    fn join(&mut self, new: &NewSymbol) {
+        let number = match self.numbers.get(&new.symbol) {
+            Some(number) => *number,
+            None => {
+                let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+                self.numbers.insert(new.symbol.clone(), number);
+                let pulse = Pulse::new(new.file, Nanos::MIN, Nanos::MIN);
+                self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: false });
+                self.epoch.joined.push(Joined {
+                    number,
+                    symbol: new.symbol.clone(),
+                    trade_key: new.trade_key,
+                    quote_key: new.quote_key,
+                });
+                number
+            }
+        };
+        self.of_source.push(number);
+    }
+
+    fn open_segment(&mut self, ticks: &Arc<Vec<Tick>>) -> u16 {
+        let segment = u16::try_from(self.epoch.segments.len()).unwrap_or(u16::MAX);
+        self.epoch.segments.push(Arc::clone(ticks));
+        segment
+    }
+
+    fn arrived(&mut self, file: usize, ticks: usize, entered: Instant, decoded: Instant) {
+        if ticks > 0 {
+            self.epoch.arrivals.push(Arrival { file, ticks: ticks as u64, entered, decoded });
+        }
+    }
+
+    fn offset(&mut self, file: usize, offset: Nanos) {
+        self.estimate(file).by_decoder = true;
+        self.clock.set_offset(file, offset);
+    }
+
+    fn estimate(&mut self, file: usize) -> &mut Estimate {
+        if self.estimates.len() <= file {
+            self.estimates.resize_with(file + 1, Estimate::default);
+        }
+        &mut self.estimates[file]
+    }
+
+    /// Numbers one tick, and the clock entry that its receive time brings before it.
+    #[inline]
+    fn number(&mut self, symbol: u32, file: usize, tick: &Tick, segment: u16, index: u32) {
+        let mut kind = ItemKind::Tick;
+        if let Some(received_at) = tick.received_at() {
+            self.received_at = received_at.max(self.received_at.saturating_add(1));
+            if self.clock.crosses(self.received_at) {
+                self.strike();
+            }
+            if !self.on_time(file, tick, received_at) {
+                kind = ItemKind::BadTime;
+            } else if tick.timed {
+                self.epoch.crossings.push((file, received_at.saturating_sub(tick.exchange_ts), 1));
+            }
+        }
+        self.catch_up(symbol, file);
+        self.ticks += 1;
+        self.stage(symbol, kind, segment, index);
+        self.next += 1;
+        if kind == ItemKind::Tick && !tick.history && !matches!(tick.event, Event::Rejected(_)) {
+            let slot = &mut self.slots[symbol as usize];
+            slot.pulse.newest = slot.pulse.newest.max(tick.exchange_ts);
+            if tick.timed {
+                slot.pulse.frontier = slot.pulse.frontier.max(tick.exchange_ts);
+            }
+            if !slot.pulse.awake && tick.received_at().is_some() {
+                slot.pulse.awake = true;
+                self.awake.push(symbol);
+            }
+        }
+    }
+
+    /// True if the tick's time is not ahead of its receive time by more than can be (SPEC §2.5).
+    fn on_time(&mut self, file: usize, tick: &Tick, received_at: Nanos) -> bool {
+        if !tick.timed || matches!(tick.event, Event::Rejected(_)) {
+            return true;
+        }
+        if let Some(offset) = self.clock.offset(file)
+            && tick.exchange_ts > received_at - offset + self.plan.max_ahead
+        {
+            return false;
+        }
+        let estimate = self.estimate(file);
+        if !estimate.by_decoder
+            && let Some(offset) = estimate.window.observe(received_at, tick.exchange_ts)
+        {
+            self.clock.set_offset(file, offset);
+        }
+        true
+    }
+
+    /// The clock entry: an entry of the tape, sent to the symbols for which something comes due.
+    fn strike(&mut self) {
+        self.clock.strike(&self.plan);
+        self.strikes += 1;
+        let mut awake = std::mem::take(&mut self.awake);
+        awake.retain(|&symbol| {
+            let pulse = self.slots[symbol as usize].pulse;
+            let target = self.clock.frontier(pulse.file);
+            match pulse.comes_due(&self.plan, target) {
+                Some(true) => self.stage_clock(symbol, target),
+                Some(false) => {}
+                None => self.slots[symbol as usize].pulse.awake = false,
+            }
+            self.slots[symbol as usize].pulse.awake
+        });
+        self.awake = awake;
+        self.next += 1;
+    }
+
+    /// Brings a symbol up to date with the clock entries that were not sent to it.
+    #[inline]
+    fn catch_up(&mut self, symbol: u32, file: usize) {
+        let slot = &mut self.slots[symbol as usize];
+        slot.pulse.file = file;
+        if slot.strikes == self.strikes {
+            return;
+        }
+        slot.strikes = self.strikes;
+        let target = self.clock.frontier(file);
+        if target > slot.pulse.clocked.max(slot.pulse.frontier) {
+            self.stage_clock(symbol, target);
+        }
+    }
+
+    fn stage_clock(&mut self, symbol: u32, target: Nanos) {
+        self.slots[symbol as usize].pulse.clocked = target;
+        let index = u32::try_from(self.epoch.clocks.len()).unwrap_or(u32::MAX);
+        self.epoch.clocks.push(target);
+        self.stage(symbol, ItemKind::Clock, 0, index);
+    }
+
+    #[inline]
+    fn stage(&mut self, symbol: u32, kind: ItemKind, segment: u16, index: u32) {
+        if self.next <= self.applied {
+            return;
+        }
+        let offset = (self.next - self.epoch.first) as u32;
+        let slot = &mut self.slots[symbol as usize];
+        if slot.staged == 0 {
+            self.touched.push(symbol);
+        }
+        slot.staged += 1;
+        slot.changed = true;
+        self.staged.push((symbol, Item { offset, index, segment, kind }));
+    }
+
+    /// Groups the staged items by symbol: counting sort, so that each group stays in tape order.
+    fn group(&mut self) {
+        let mut from = 0;
+        self.epoch.shares.reserve(self.touched.len());
+        for &symbol in &self.touched {
+            let slot = &mut self.slots[symbol as usize];
+            let to = from + slot.staged;
+            self.epoch.shares.push(Share { symbol, from, to });
+            // From here on `staged` is where the symbol's next item goes.
+            slot.staged = from;
+            from = to;
+        }
+        let empty = Item { offset: 0, index: 0, segment: 0, kind: ItemKind::End };
+        self.epoch.items = vec![empty; self.staged.len()];
+        for (symbol, item) in self.staged.drain(..) {
+            let slot = &mut self.slots[symbol as usize];
+            self.epoch.items[slot.staged as usize] = item;
+            slot.staged += 1;
+        }
+        for &symbol in &self.touched {
+            self.slots[symbol as usize].staged = 0;
+        }
+    }
+
+    /// Adds an empty share for every changed symbol that has none, so that it writes its snapshot too.
+    fn share_snapshot(&mut self) {
+        for &symbol in &self.touched {
+            self.slots[symbol as usize].changed = false;
+        }
+        for (symbol, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.changed) {
+            slot.changed = false;
+            self.epoch.shares.push(Share { symbol: symbol as u32, from: 0, to: 0 });
+        }
+    }
+
+    fn next_limit(&mut self) -> u64 {
+        match self.cut {
+            Cut::Adaptive => epoch_ticks(self.touched.len()) as u64,
+            Cut::Every(entries) => u64::from(entries.max(1)),
+            Cut::Random(seed) => {
+                let draw = split_mix(seed);
+                self.cut = Cut::Random(seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
+                1 + draw % (2 * EPOCH_TICKS_MIN as u64)
+            }
+        }
+    }
+}
+
+/// One draw of `SplitMix64` (Steele, Lea, Flood 2014).
+fn split_mix(state: u64) -> u64 {
+    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
