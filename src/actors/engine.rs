@@ -109,8 +109,10 @@ impl Engine {
         self.credit.in_flight()
     }
 
-    /// Ends all actors and waits for their threads.
+    /// Waits until everything in flight is applied, then ends all actors and waits for their threads.
     pub fn stop(self) {
+        // An arbiter that stops drops what is in its mailboxes. If the commit has stopped, nothing is lost by that.
+        let _ = self.credit.drained();
         drop(self.symbols);
         for arbiter in self.arbiters {
             arbiter.stop();

@@ -125,8 +125,9 @@ impl Epoch {
         let entry = match item.kind {
             ItemKind::Tick => Entry::Tick(self.tick(item)?),
             ItemKind::BadTime => {
-                let tick = *self.tick(item)?;
-                Entry::Tick(rejected.insert(Tick { event: Event::Rejected(Rejection::BadTime), ..tick }))
+                let tick = rejected.insert(*self.tick(item)?);
+                tick.event = Event::Rejected(Rejection::BadTime);
+                Entry::Tick(tick)
             }
             ItemKind::Clock => Entry::Clock(*self.clocks.get(item.index as usize)?),
             ItemKind::End => Entry::End,
