@@ -12,6 +12,7 @@ use super::parse::{EpochCut, Speed, name, time};
 use crate::config::limits;
 use crate::market::cli::SimulateArgs;
 use crate::output::Format;
+use crate::source::SourceOptions;
 
 /// Turns market data into durable, queryable statistics per symbol, and gives the same answer every time.
 #[derive(Clone, Debug, Parser)]
@@ -106,6 +107,20 @@ pub struct ReplayArgs {
 }
 
 impl ReplayArgs {
+    /// What to read and how, with `decoders` decode threads.
+    #[must_use]
+    pub fn source_options(&self, decoders: usize) -> SourceOptions {
+        SourceOptions {
+            format: self.input_format().map(str::to_owned),
+            venue: self.venue.clone(),
+            symbols: self.symbols.clone(),
+            from: self.range.from,
+            to: self.range.to,
+            decoders,
+            strict: self.strict,
+        }
+    }
+
     /// The format that was asked for; `None` to find out.
     #[must_use]
     pub fn input_format(&self) -> Option<&str> {

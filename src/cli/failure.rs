@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::source::SourceError;
 use crate::store::StoreError;
 
 /// What a failure means to a script.
@@ -70,6 +71,12 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Failure {
+        anyhow::Error::from(error).into()
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
         anyhow::Error::from(error).into()
@@ -79,6 +86,13 @@ impl From<ConfigError> for Failure {
 fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
     if cause.is::<ConfigError>() {
         return Some(Code::Usage);
+    }
+    if let Some(error) = cause.downcast_ref::<SourceError>() {
+        return Some(match error.exit_code() {
+            2 => Code::Usage,
+            3 => Code::Damaged,
+            _ => Code::Failed,
+        });
     }
     cause.downcast_ref::<StoreError>().map(|error| match error {
         StoreError::Missing(_) => Code::Usage,

@@ -11,6 +11,7 @@ use super::parse::{EpochCut, Speed};
 use super::*;
 use crate::config::ConfigError;
 use crate::output::Format;
+use crate::source::SourceError;
 use crate::store::StoreError;
 
 fn parse(line: &str) -> Command {
@@ -43,7 +44,7 @@ fn replay_takes_what_is_documented() {
          --epoch random:7",
     );
     assert_eq!(args.files, [Path::new("a.csv"), Path::new("b.csv")]);
-    assert_eq!((args.db.as_path(), args.config), (Path::new("d"), Some(PathBuf::from("c.toml"))));
+    assert_eq!((args.db.as_path(), args.config.as_deref()), (Path::new("d"), Some(Path::new("c.toml"))));
     assert_eq!(args.symbols, ["v:A", "B"]);
     assert_eq!(
         (args.speed, args.workers, args.epoch),
@@ -52,6 +53,9 @@ fn replay_takes_what_is_documented() {
     assert_eq!(args.range.from, Some(1_723_075_200_000_000_000));
     assert_eq!(args.range.to, Some(1_723_154_400_000_000_000));
     assert!(args.resume && args.strict && args.json && args.keep_ticks && !args.append);
+    let options = args.source_options(2);
+    assert_eq!((options.decoders, options.format, options.strict), (2, None, true));
+    assert_eq!((options.from, options.symbols), (args.range.from, args.symbols));
     let plain = replay_args("a.csv --db d");
     assert_eq!((plain.speed, plain.input_format(), plain.range), (Speed::Max, None, TimeRange::default()));
     for format in feeds::formats::FORMATS {
@@ -153,6 +157,9 @@ fn failures_have_the_documented_codes() {
         assert_eq!(failure.code, code);
         assert_eq!(failure.to_string(), shown);
     }
+    let cut = SourceError::Cut { path: PathBuf::from("a.gz"), offset: 7 };
+    assert_eq!(Failure::from(cut).code, Code::Damaged);
+    assert_eq!(Failure::from(SourceError::Missing(PathBuf::from("a"))).code, Code::Usage);
     let wrong = ConfigError::Wrong { text: "x".to_owned(), count: 1 };
     assert_eq!(Failure::from(wrong).code, Code::Usage);
     assert_eq!(Failure::from(anyhow::anyhow!("x")).code, Code::Failed);
