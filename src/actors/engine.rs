@@ -57,7 +57,12 @@ pub struct Engine {
 impl Engine {
     /// An engine without symbols, whose finished epochs go to `done`.
     #[must_use]
-    pub fn start(plan: Arc<Plan>, options: &EngineOptions, credit: Credit, done: Sender<Arc<Work>>) -> Engine {
+    pub fn start(
+        plan: Arc<Plan>,
+        options: &EngineOptions,
+        credit: Credit,
+        done: Sender<Arc<Work>>,
+    ) -> Engine {
         let system = System::new();
         let arbiters = (0..options.workers.max(1)).map(|_| Arbiter::new()).collect();
         Engine {
@@ -95,9 +100,7 @@ impl Engine {
         for (share, permit) in permits {
             let address = self.symbols.get(share.symbol as usize).ok_or(EngineError::Actor(share.symbol))?;
             // Credit bounds what is in flight below the mailbox's capacity, so a refusal means that the actor is gone.
-            address
-                .try_send(Apply { share, permit })
-                .map_err(|_| EngineError::Actor(share.symbol))?;
+            address.try_send(Apply { share, permit }).map_err(|_| EngineError::Actor(share.symbol))?;
         }
         drop(own);
         Ok(())

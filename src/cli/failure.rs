@@ -4,7 +4,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::commit::CommitError;
 use crate::config::ConfigError;
+use crate::query::QueryError;
+use crate::replay::ReplayError;
+use crate::replay::plan::PlanError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 
@@ -77,6 +81,18 @@ impl From<SourceError> for Failure {
     }
 }
 
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Failure {
+        anyhow::Error::from(error).into()
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Failure {
+        anyhow::Error::from(error).into()
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
         anyhow::Error::from(error).into()
@@ -88,16 +104,33 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
         return Some(Code::Usage);
     }
     if let Some(error) = cause.downcast_ref::<SourceError>() {
-        return Some(match error.exit_code() {
-            2 => Code::Usage,
-            3 => Code::Damaged,
-            _ => Code::Failed,
+        return Some(code(error.exit_code()));
+    }
+    if let Some(error) = cause.downcast_ref::<ReplayError>() {
+        return Some(match error {
+            ReplayError::Plan(PlanError::Store(error)) | ReplayError::Commit(CommitError::Store(error)) => {
+                code(error.exit_code())
+            }
+            ReplayError::Plan(PlanError::Damaged(_)) => Code::Damaged,
+            ReplayError::Plan(_) => Code::Usage,
+            ReplayError::Commit(_) | ReplayError::Engine(_) | ReplayError::Threads(_) => Code::Failed,
         });
     }
-    cause.downcast_ref::<StoreError>().map(|error| match error {
-        StoreError::Missing(_) => Code::Usage,
-        StoreError::Locked { .. } => Code::Held,
-        StoreError::Damaged { .. } => Code::Damaged,
+    if let Some(error) = cause.downcast_ref::<QueryError>() {
+        return Some(match error {
+            QueryError::Store(error) => code(error.exit_code()),
+            QueryError::Damaged { .. } => Code::Damaged,
+            QueryError::Wrong(_) => Code::Usage,
+        });
+    }
+    cause.downcast_ref::<StoreError>().map(|error| code(error.exit_code()))
+}
+
+fn code(number: u8) -> Code {
+    match number {
+        2 => Code::Usage,
+        3 => Code::Damaged,
+        4 => Code::Held,
         _ => Code::Failed,
-    })
+    }
 }

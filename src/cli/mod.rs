@@ -6,13 +6,16 @@ mod help;
 mod lists;
 mod log;
 pub mod parse;
+mod query;
+mod replay;
+mod summary;
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use args::{Args, Command, DumpArgs, LatencyArgs, QueryArgs, ReplayArgs, TimeRange};
+use args::{Args, Command, TimeRange};
 
 pub use failure::{Code, Failure};
 
@@ -32,10 +35,10 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Replay(args) => replay(args),
-        Command::Query(args) => query(args),
-        Command::Dump(args) => dump(args),
-        Command::Latency(args) => latency(args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Query(args) => query::query(args),
+        Command::Dump(args) => query::dump(args),
+        Command::Latency(args) => query::latency(args),
         Command::Simulate(args) => Ok(crate::market::cli::run(args)?),
         Command::Check(args) => listed(|out| lists::check(args, out)),
         Command::Venues => listed(lists::venues),
@@ -51,28 +54,6 @@ fn listed(command: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> Result<
     command(&mut out)?;
     out.flush().map_err(anyhow::Error::from)?;
     Ok(())
-}
-
-fn replay(args: &ReplayArgs) -> Result<(), Failure> {
-    checked(args.range)?;
-    Err(not_built("replay"))
-}
-
-fn query(args: &QueryArgs) -> Result<(), Failure> {
-    checked(args.what.range())?;
-    Err(not_built("query"))
-}
-
-fn dump(_args: &DumpArgs) -> Result<(), Failure> {
-    Err(not_built("dump"))
-}
-
-fn latency(_args: &LatencyArgs) -> Result<(), Failure> {
-    Err(not_built("latency"))
-}
-
-fn not_built(command: &str) -> Failure {
-    anyhow::anyhow!("this build has no `{command}`").into()
 }
 
 /// A range that can hold something.

@@ -69,13 +69,11 @@ impl Checkpoint {
         let mut places: Vec<Place<'_>> = Vec::new();
         for result in &self.results {
             let symbol = result.symbol;
-            places.extend(
-                result
-                    .emissions
-                    .heads
-                    .iter()
-                    .map(|head| Place { head: *head, symbol, bytes: result.emissions.bytes(head) }),
-            );
+            places.extend(result.emissions.heads.iter().map(|head| Place {
+                head: *head,
+                symbol,
+                bytes: result.emissions.bytes(head),
+            }));
         }
         places.sort_unstable_by_key(|place| {
             (place.head.window, place.symbol, place.head.start, place.head.revision)
@@ -116,4 +114,3 @@ fn put_late(symbol: u32, number: u64, tick: &Tick, batch: &mut Batch) {
     let key = ticks::late_key(symbol, tick.exchange_ts, number);
     batch.put(Family::Late, key, ticks::encode_late(tick));
 }
-

@@ -317,9 +317,7 @@ fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u
         for item in &epoch.items[share.from as usize..share.to as usize] {
             let mut rejected = None;
             let ticks = matches!(item.kind, ItemKind::Tick | ItemKind::BadTime);
-            if ticks
-                && let Some((_, crate::symbol::Entry::Tick(tick))) = epoch.entry(item, &mut rejected)
-            {
+            if ticks && let Some((_, crate::symbol::Entry::Tick(tick))) = epoch.entry(item, &mut rejected) {
                 order.push((item.offset, share.symbol, *tick));
             }
         }

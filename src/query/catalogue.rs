@@ -57,7 +57,8 @@ impl Catalogue {
     /// [`QueryError::Wrong`] with the nearest name if one that it asks for is not there.
     pub fn symbols_in(&self, filter: &Filter) -> Result<Vec<&Joined>, QueryError> {
         for wanted in &filter.symbols {
-            let known = |joined: &Joined| wanted == joined.symbol.as_str() || wanted == joined.symbol.native();
+            let known =
+                |joined: &Joined| wanted == joined.symbol.as_str() || wanted == joined.symbol.native();
             if !self.symbols.iter().any(known) {
                 let names: Vec<&str> = self.symbols.iter().map(|joined| joined.symbol.as_str()).collect();
                 return Err(QueryError::Wrong(missing("symbol", wanted, &names)));

@@ -73,7 +73,9 @@ pub fn emissions(
     let mut kept: Vec<Row> = Vec::with_capacity(found.len());
     for row in found {
         match kept.last_mut() {
-            Some(last) if last.start == row.start && (!revisions || last.revision == row.revision) => *last = row,
+            Some(last) if last.start == row.start && (!revisions || last.revision == row.revision) => {
+                *last = row
+            }
             _ => kept.push(row),
         }
     }

@@ -32,7 +32,6 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<(u32, Hole), CodecError> {
         return Err(CodecError::Invalid);
     }
     let first = super::u64_at(key, 4)?;
-    let hole =
-        Hole { first, last: from.u64()?, after: from.i64()?, before: from.i64()?, declared: true };
+    let hole = Hole { first, last: from.u64()?, after: from.i64()?, before: from.i64()?, declared: true };
     Ok((super::u32_at(key, 0)?, hole))
 }

@@ -45,8 +45,7 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Joined, CodecError> {
     if from.u8()? != VERSION {
         return Err(CodecError::Invalid);
     }
-    let mut duplicate_key =
-        || KEYS.get(usize::from(from.u8()?)).copied().ok_or(CodecError::Invalid);
+    let mut duplicate_key = || KEYS.get(usize::from(from.u8()?)).copied().ok_or(CodecError::Invalid);
     let (trade_key, quote_key) = (duplicate_key()?, duplicate_key()?);
     let name = std::str::from_utf8(from.bytes()?).map_err(|_| CodecError::Invalid)?;
     let symbol = Symbol::parse(name).ok_or(CodecError::Invalid)?;

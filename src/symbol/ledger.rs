@@ -43,15 +43,7 @@ impl Ledger {
     /// The columns, as in [`Ledger::COLUMNS`].
     #[must_use]
     pub fn columns(&self) -> [u64; 7] {
-        [
-            self.received,
-            self.aggregated,
-            self.late,
-            self.duplicate,
-            self.rejected,
-            self.dropped,
-            self.history,
-        ]
+        [self.received, self.aggregated, self.late, self.duplicate, self.rejected, self.dropped, self.history]
     }
 
     /// True if the columns add up both ways.

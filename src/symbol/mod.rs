@@ -131,14 +131,7 @@ impl SymbolState {
     }
 
     #[inline]
-    fn apply_trade(
-        &mut self,
-        plan: &Plan,
-        number: u64,
-        tick: &Tick,
-        trade: &Trade,
-        out: &mut Vec<Outcome>,
-    ) {
+    fn apply_trade(&mut self, plan: &Plan, number: u64, tick: &Tick, trade: &Trade, out: &mut Vec<Outcome>) {
         let ts = tick.exchange_ts;
         let filled = match self.trades_seen.trade(ts, trade) {
             Verdict::New => None,
@@ -168,14 +161,7 @@ impl SymbolState {
         self.declare_gaps(plan, out);
     }
 
-    fn apply_quote(
-        &mut self,
-        plan: &Plan,
-        number: u64,
-        tick: &Tick,
-        quote: &Quote,
-        out: &mut Vec<Outcome>,
-    ) {
+    fn apply_quote(&mut self, plan: &Plan, number: u64, tick: &Tick, quote: &Quote, out: &mut Vec<Outcome>) {
         if tick.history {
             self.ledger.history += 1;
             return;
@@ -218,7 +204,9 @@ impl SymbolState {
             out.push(Outcome::GapClosed(was.first));
             let left = self.trades_seen.holes().iter();
             out.extend(
-                left.filter(|hole| hole.first >= was.first && hole.last <= was.last).copied().map(Outcome::Gap),
+                left.filter(|hole| hole.first >= was.first && hole.last <= was.last)
+                    .copied()
+                    .map(Outcome::Gap),
             );
         }
     }

@@ -308,4 +308,3 @@ fn decode_list<'a, T>(
     }
     (0..length).map(|_| decode(from)).collect()
 }
-

@@ -23,7 +23,7 @@ pub enum Cut {
     /// By what has gathered, up to a bound that follows the number of symbols touched.
     Adaptive,
     /// After this many entries.
-    Every(u32),
+    Every(usize),
     /// After a random number of entries, from a seed.
     Random(u64),
 }
@@ -227,7 +227,8 @@ impl Sequencer {
 
     /// Makes what has gathered an epoch.
     pub fn cut(&mut self, now: Instant) -> Epoch {
-        let snapshot = self.snapshot_wanted || self.since_snapshot + self.gathered() >= self.checkpoint_entries;
+        let snapshot =
+            self.snapshot_wanted || self.since_snapshot + self.gathered() >= self.checkpoint_entries;
         self.since_snapshot = if snapshot { 0 } else { self.since_snapshot + self.gathered() };
         self.snapshot_wanted = false;
         self.group();
@@ -438,7 +439,7 @@ impl Sequencer {
     fn next_limit(&mut self) -> u64 {
         match self.cut {
             Cut::Adaptive => epoch_ticks(self.touched.len()) as u64,
-            Cut::Every(entries) => u64::from(entries.max(1)),
+            Cut::Every(entries) => entries.max(1) as u64,
             Cut::Random(seed) => {
                 let draw = split_mix(seed);
                 self.cut = Cut::Random(seed.wrapping_add(0x9e37_79b9_7f4a_7c15));

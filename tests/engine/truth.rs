@@ -48,7 +48,8 @@ fn every_bar_of_every_capture_is_exact() {
             assert!(!expected.is_empty(), "{truth} has bars");
             assert_eq!(bars.len(), expected.len(), "bars of {capture} at {window}");
             for (place, expected) in &expected {
-                let bar = bars.get(place).unwrap_or_else(|| panic!("{capture} {window} {place:?} is missing"));
+                let bar =
+                    bars.get(place).unwrap_or_else(|| panic!("{capture} {window} {place:?} is missing"));
                 for (theirs, ours) in COLUMNS {
                     assert_eq!(bar[ours], expected[theirs], "{capture} {window} {place:?} {ours}");
                 }
@@ -120,8 +121,11 @@ fn parse(text: &str, start: impl Fn(&BTreeMap<String, String>) -> i64) -> Bars {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
     let rows = lines.map(|line| {
-        let row: BTreeMap<String, String> =
-            header.iter().zip(line.split(',')).map(|(name, value)| ((*name).to_owned(), value.to_owned())).collect();
+        let row: BTreeMap<String, String> = header
+            .iter()
+            .zip(line.split(','))
+            .map(|(name, value)| ((*name).to_owned(), value.to_owned()))
+            .collect();
         let native = row["symbol"].rsplit(':').next().unwrap().to_owned();
         ((native, start(&row)), row)
     });

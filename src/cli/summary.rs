@@ -1,0 +1,114 @@
+//! What a replay did, for people and for programs.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::args::ReplayArgs;
+use crate::latency::{Latencies, Row};
+use crate::output::{Cell, Column, ColumnKind, Format, write};
+use crate::replay::{Ending, Report};
+use crate::symbol::ledger::Ledger;
+
+/// The summary for people.
+pub(super) fn text(args: &ReplayArgs, report: &Report, out: &mut (dyn Write + Send)) -> Result<()> {
+    let (summary, db) = (&report.summary, args.db.display());
+    match &report.ending {
+        Ending::NothingLeft => {
+            writeln!(out, "{db} holds all of it: nothing left to do")?;
+            return Ok(());
+        }
+        Ending::Complete => writeln!(out, "replayed into {db}")?,
+        Ending::Stopped => writeln!(out, "stopped; the same command with --resume goes on from here")?,
+        Ending::Damaged(_) => writeln!(out, "replayed into {db}, as far as the input is whole")?,
+    }
+    let ledger = &summary.ledger;
+    let columns = Ledger::COLUMNS.iter().zip(ledger.columns()).skip(1);
+    let parts: Vec<String> =
+        columns.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name} {count}")).collect();
+    let parts = if parts.is_empty() { "nothing".to_owned() } else { parts.join(" + ") };
+    writeln!(out, "  ticks      received {} = {parts}", ledger.received)?;
+    writeln!(
+        out,
+        "  of these   {} trades, {} quotes, {} symbols",
+        ledger.trades, ledger.quotes, summary.symbols
+    )?;
+    let frames: u64 = summary.feeds.iter().map(|feed| feed.frames).sum();
+    let broken: u64 = summary.feeds.iter().map(|feed| feed.broken).sum();
+    writeln!(out, "  frames     {frames}, broken {broken}")?;
+    writeln!(out, "  windows    {} emitted or amended", summary.emissions)?;
+    let seconds = report.took.as_secs_f64();
+    let rate = if seconds > 0.0 { ledger.received as f64 / seconds } else { 0.0 };
+    writeln!(out, "  took       {seconds:.2} s, {:.2} M ticks/s, last sync included", rate / 1e6)?;
+    Ok(())
+}
+
+/// The summary for programs: one line of JSON.
+pub(super) fn json(report: &Report, out: &mut (dyn Write + Send)) -> Result<()> {
+    let summary = &report.summary;
+    let ledger: serde_json::Map<String, Value> = Ledger::COLUMNS
+        .iter()
+        .zip(summary.ledger.columns())
+        .map(|(name, count)| ((*name).to_owned(), json!(count)))
+        .collect();
+    let ending = match report.ending {
+        Ending::Complete => "complete",
+        Ending::NothingLeft => "nothing_left",
+        Ending::Stopped => "stopped",
+        Ending::Damaged(_) => "damaged",
+    };
+    let value = json!({
+        "ending": ending,
+        "ledger": ledger,
+        "trades": summary.ledger.trades,
+        "quotes": summary.ledger.quotes,
+        "symbols": summary.symbols,
+        "emissions": summary.emissions,
+        "applied": summary.applied,
+        "complaints": report.complaints_in_all,
+        "faults": summary.faults.len(),
+        "feeds": summary.feeds,
+        "seconds": report.took.as_secs_f64(),
+    });
+    writeln!(out, "{value}")?;
+    Ok(())
+}
+
+/// The table of percentiles.
+pub(super) fn latencies(latencies: &Latencies, out: &mut (dyn Write + Send)) -> Result<()> {
+    let text = |name| Column::new(name, ColumnKind::Text);
+    let count = |name| Column::new(name, ColumnKind::Count);
+    let number = |name| Column::new(name, ColumnKind::Decimal);
+    let columns = [
+        text("stage"),
+        text("venue"),
+        count("count"),
+        number("p50_us"),
+        number("p90_us"),
+        number("p99_us"),
+        number("p99.9_us"),
+        number("p99.99_us"),
+        number("max_us"),
+        count("negative"),
+        count("above_1h"),
+        number("offset_us"),
+    ];
+    let rows = latencies.rows().into_iter().map(|row| Ok(cells(&row)));
+    write(Format::Table, &columns, rows, out)?;
+    Ok(())
+}
+
+fn cells(row: &Row) -> Vec<Cell> {
+    let micros = |nanos: u64| Cell::Decimal(format!("{}.{:03}", nanos / 1_000, nanos % 1_000));
+    let mut cells =
+        vec![Cell::Text(row.stage.name().to_owned()), Cell::Text(row.venue.clone()), Cell::Count(row.count)];
+    cells.extend([row.p50, row.p90, row.p99, row.p999, row.p9999, row.max].map(micros));
+    cells.extend([Cell::Count(row.negative), Cell::Count(row.above)]);
+    cells.push(row.offset.map_or(Cell::Empty, |offset| {
+        let sign = if offset < 0 { "-" } else { "" };
+        let size = offset.unsigned_abs();
+        Cell::Decimal(format!("{sign}{}.{:03}", size / 1_000, size % 1_000))
+    }));
+    cells
+}
