@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 use feeds::tick::Tick;
 
 use crate::schema::rows::Emissions;
-use crate::symbol::duplicates::Hole;
+use crate::symbol::GapChange;
 use crate::symbol::ledger::Ledger;
 use crate::tape::Epoch;
 use crate::tape::epoch::Share;
@@ -21,15 +21,6 @@ pub struct Work {
     pending: AtomicUsize,
     results: Mutex<Vec<ShareResult>>,
     done: Sender<Arc<Work>>,
-}
-
-/// A change to the list of what is missing.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum GapChange {
-    /// Missing.
-    Opened(Hole),
-    /// No longer missing, by its first id.
-    Closed(u64),
 }
 
 /// What a symbol made of its share of an epoch.

@@ -2,13 +2,14 @@
 
 use ::feeds::tick::Tick;
 
-use crate::actors::work::{GapChange, ShareResult};
+use crate::actors::work::ShareResult;
 use crate::config::limits::BLOCK_WINDOWS;
 use crate::schema::feeds::Feed;
 use crate::schema::rows::{Block, Head};
 use crate::schema::run::Run;
 use crate::schema::{Key, feeds, gaps, symbols, ticks};
 use crate::store::{Batch, Family};
+use crate::symbol::GapChange;
 use crate::tape::epoch::Joined;
 
 /// Everything that came of the epochs since the checkpoint before.

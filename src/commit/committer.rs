@@ -15,12 +15,14 @@ use crate::actors::work::Work;
 use crate::clock::{self, Stamp};
 use crate::config::limits::{EPOCHS_IN_FLIGHT, TAPE_CHUNK_TICKS};
 use crate::latency::{Latencies, Stage};
+use crate::schema::Key;
 use crate::schema::feeds::Feed;
 use crate::schema::run::{Progress, Run};
 use crate::schema::ticks::Chunk;
-use crate::store::{Store, StoreError};
+use crate::store::{Batch, Family, Store, StoreError};
+use crate::symbol::Entry;
 use crate::symbol::ledger::Ledger;
-use crate::tape::{Epoch, ItemKind};
+use crate::tape::Epoch;
 
 /// What the committer begins with.
 pub struct Setup {
@@ -121,7 +123,7 @@ fn run(setup: Setup, credit: &Credit, finished: &Receiver<Arc<Work>>) -> Result<
     let store = Arc::clone(&setup.store);
     let writer = std::thread::Builder::new()
         .name("writer".to_owned())
-        .spawn(move || write_all(&store, &to_write, &written));
+        .spawn(move || write_all(&store, &to_write, &written).map_err(CommitError::from));
     let writer = writer.map_err(|_| CommitError::Panicked("start of the writer"))?;
     let mut stage = OrderedStage::new(setup);
     let mut result = Ok(());
@@ -132,16 +134,18 @@ fn run(setup: Setup, credit: &Credit, finished: &Receiver<Arc<Work>>) -> Result<
         }
     }
     drop(orders);
-    let written = writer.join().unwrap_or(Ok(()));
+    let written = writer.join().unwrap_or(Err(CommitError::Panicked("writer")));
     stage.hear(&news);
     // The writer's reason comes first: the stage only sees that the writer is gone.
     written?;
     result?;
+    stage.write_last_interval()?;
     Ok(stage.summary())
 }
 
 /// The state behind [`run`].
 struct OrderedStage {
+    store: Arc<dyn Store>,
     run: Run,
     next: u64,
     waiting: BTreeMap<u64, Arc<Work>>,
@@ -160,6 +164,7 @@ struct OrderedStage {
 impl OrderedStage {
     fn new(setup: Setup) -> OrderedStage {
         OrderedStage {
+            store: setup.store,
             next: setup.first,
             waiting: BTreeMap::new(),
             checkpoint: Checkpoint::default(),
@@ -279,7 +284,21 @@ impl OrderedStage {
         Ok(Order { checkpoint: std::mem::take(&mut self.checkpoint), run: self.run.clone() })
     }
 
-    /// Holds the ledgers against each other (SPEC §5.3).
+    /// Writes what was heard of after the last checkpoint: how long its own commit took.
+    fn write_last_interval(&mut self) -> Result<(), CommitError> {
+        let interval = self.interval.take_interval();
+        self.summary.latencies.merge(&interval);
+        if interval.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        interval.encode(&mut bytes);
+        let mut batch = Batch::default();
+        batch.put(Family::Latency, Key::default().time(clock::wall()).bytes(), bytes);
+        Ok(self.store.commit(&batch, true)?)
+    }
+
+    /// Holds the ledgers against each other.
     fn audit(&self) -> Result<(), CommitError> {
         let fail = |what| Err(CommitError::Ledger { number: self.run.applied, what });
         let mut total = Ledger::default();
@@ -315,10 +334,8 @@ fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u
     let mut order: Vec<(u32, u32, Tick)> = Vec::with_capacity(epoch.items.len());
     for share in &epoch.shares {
         for item in &epoch.items[share.from as usize..share.to as usize] {
-            let mut rejected = None;
-            let ticks = matches!(item.kind, ItemKind::Tick | ItemKind::BadTime);
-            if ticks && let Some((_, crate::symbol::Entry::Tick(tick))) = epoch.entry(item, &mut rejected) {
-                order.push((item.offset, share.symbol, *tick));
+            if let Some((_, Entry::Tick(tick))) = epoch.entry(item) {
+                order.push((item.offset, share.symbol, tick));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Every result in canonical order, and the digest of that (SPEC §7.1).
+//! Every result in canonical order, and the digest of that.
 //!
 //! A line is fields joined by commas. First the windows, by name of the window, symbol and start: `window`, name,
 //! symbol, start, revision, flags, then `name=value` for each statistic that has one. Then the ledgers by symbol:

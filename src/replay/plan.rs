@@ -1,4 +1,4 @@
-//! What a replay is to do with the database it is given: begin, go on, add, or nothing (SPEC §6.3).
+//! What a replay is to do with the database it is given: begin, go on, add, or nothing.
 
 use std::sync::Arc;
 

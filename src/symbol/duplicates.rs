@@ -1,4 +1,4 @@
-//! Which ticks were seen before, and which ids are missing: by the key that the venue declares (SPEC §4.6).
+//! Which ticks were seen before, and which ids are missing: by the key that the venue declares.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What became of a symbol's ticks: every one is in exactly one column (SPEC §5.1).
+//! What became of a symbol's ticks: every one is in exactly one column.
 
 use feeds::tick::Rejection;
 

@@ -18,26 +18,42 @@ use ledger::Ledger;
 
 /// What can happen to a symbol.
 #[derive(Clone, Copy, Debug)]
-pub enum Entry<'a> {
+pub enum Entry {
     /// A tick of this symbol.
-    Tick(&'a Tick),
+    Tick(Tick),
     /// The clock: a quiet symbol's frontier is at least this.
     Clock(Nanos),
     /// All inputs are exhausted: every window is emitted as it stands.
     End,
 }
 
-/// What comes out of applying an entry.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// A window was emitted or amended.
-    Window(Emission),
-    /// A tick came too late for any window.
-    Late(u64, Tick),
-    /// Ids are missing and can no longer come in time.
-    Gap(Hole),
+/// What comes out of applying entries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcomes {
+    /// Windows emitted or amended, in order.
+    pub windows: Vec<Emission>,
+    /// Ticks that came too late for any window, with their numbers.
+    pub late: Vec<(u64, Tick)>,
+    /// Changes to what is missing, in order.
+    pub gaps: Vec<GapChange>,
+}
+
+/// A change to the list of what is missing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GapChange {
+    /// These ids are missing and can no longer come in time.
+    Opened(Hole),
     /// A gap that was declared, by its first id, is not (or not as a whole) missing any more.
-    GapClosed(u64),
+    Closed(u64),
+}
+
+impl Outcomes {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.windows.clear();
+        self.late.clear();
+        self.gaps.clear();
+    }
 }
 
 /// Everything kept of a symbol.
@@ -68,12 +84,12 @@ impl SymbolState {
 
     /// Applies the entry with tape number `number`; numbers increase.
     #[inline]
-    pub fn apply(&mut self, plan: &Plan, number: u64, entry: Entry<'_>, out: &mut Vec<Outcome>) {
+    pub fn apply(&mut self, plan: &Plan, number: u64, entry: &Entry, out: &mut Outcomes) {
         match entry {
             Entry::Tick(tick) => self.apply_tick(plan, number, tick, out),
             Entry::Clock(frontier) => {
                 self.step(plan, number, out, |windows, moment, emitted| {
-                    windows.advance(moment, frontier, emitted);
+                    windows.advance(moment, *frontier, emitted);
                 });
             }
             Entry::End => self.end(plan, number, out),
@@ -81,7 +97,7 @@ impl SymbolState {
     }
 
     /// Takes the symbol out of service: open windows come out flagged, later ticks are rejected.
-    pub fn quarantine(&mut self, plan: &Plan, number: u64, out: &mut Vec<Outcome>) {
+    pub fn quarantine(&mut self, plan: &Plan, number: u64, out: &mut Outcomes) {
         if !self.quarantined {
             self.quarantined = true;
             self.step(plan, number, out, |windows, moment, emitted| {
@@ -117,7 +133,7 @@ impl SymbolState {
     }
 
     #[inline]
-    fn apply_tick(&mut self, plan: &Plan, number: u64, tick: &Tick, out: &mut Vec<Outcome>) {
+    fn apply_tick(&mut self, plan: &Plan, number: u64, tick: &Tick, out: &mut Outcomes) {
         self.ledger.received += 1;
         if self.quarantined {
             self.ledger.rejected += 1;
@@ -131,7 +147,7 @@ impl SymbolState {
     }
 
     #[inline]
-    fn apply_trade(&mut self, plan: &Plan, number: u64, tick: &Tick, trade: &Trade, out: &mut Vec<Outcome>) {
+    fn apply_trade(&mut self, plan: &Plan, number: u64, tick: &Tick, trade: &Trade, out: &mut Outcomes) {
         let ts = tick.exchange_ts;
         let filled = match self.trades_seen.trade(ts, trade) {
             Verdict::New => None,
@@ -161,7 +177,7 @@ impl SymbolState {
         self.declare_gaps(plan, out);
     }
 
-    fn apply_quote(&mut self, plan: &Plan, number: u64, tick: &Tick, quote: &Quote, out: &mut Vec<Outcome>) {
+    fn apply_quote(&mut self, plan: &Plan, number: u64, tick: &Tick, quote: &Quote, out: &mut Outcomes) {
         if tick.history {
             self.ledger.history += 1;
             return;
@@ -177,43 +193,43 @@ impl SymbolState {
         self.count(placed, number, tick, out);
     }
 
-    fn end(&mut self, plan: &Plan, number: u64, out: &mut Vec<Outcome>) {
+    fn end(&mut self, plan: &Plan, number: u64, out: &mut Outcomes) {
         self.step(plan, number, out, |windows, moment, emitted| {
             windows.close(moment, Flags::NONE, emitted);
         });
         for hole in self.trades_seen.holes_mut().iter_mut().filter(|hole| !hole.declared) {
             hole.declared = true;
-            out.push(Outcome::Gap(*hole));
+            out.gaps.push(GapChange::Opened(*hole));
         }
     }
 
     #[inline]
-    fn count(&mut self, placed: Placed, number: u64, tick: &Tick, out: &mut Vec<Outcome>) {
+    fn count(&mut self, placed: Placed, number: u64, tick: &Tick, out: &mut Outcomes) {
         match placed {
             Placed::InTime => self.ledger.aggregated += 1,
             Placed::Late => {
                 self.ledger.late += 1;
-                out.push(Outcome::Late(number, *tick));
+                out.late.push((number, *tick));
             }
         }
     }
 
     /// Takes back a gap that was declared, in favour of what is left of it.
-    fn close_gap(&self, was: Hole, out: &mut Vec<Outcome>) {
+    fn close_gap(&self, was: Hole, out: &mut Outcomes) {
         if was.declared {
-            out.push(Outcome::GapClosed(was.first));
+            out.gaps.push(GapChange::Closed(was.first));
             let left = self.trades_seen.holes().iter();
-            out.extend(
+            out.gaps.extend(
                 left.filter(|hole| hole.first >= was.first && hole.last <= was.last)
                     .copied()
-                    .map(Outcome::Gap),
+                    .map(GapChange::Opened),
             );
         }
     }
 
     /// Reports the holes that the watermark has passed.
     #[inline]
-    fn declare_gaps(&mut self, plan: &Plan, out: &mut Vec<Outcome>) {
+    fn declare_gaps(&mut self, plan: &Plan, out: &mut Outcomes) {
         if self.trades_seen.holes().is_empty() {
             return;
         }
@@ -221,7 +237,7 @@ impl SymbolState {
         for hole in self.trades_seen.holes_mut().iter_mut() {
             if !hole.declared && hole.before < watermark {
                 hole.declared = true;
-                out.push(Outcome::Gap(*hole));
+                out.gaps.push(GapChange::Opened(*hole));
             }
         }
     }
@@ -232,7 +248,7 @@ impl SymbolState {
         &mut self,
         plan: &Plan,
         number: u64,
-        out: &mut Vec<Outcome>,
+        out: &mut Outcomes,
         work: impl FnOnce(&mut Windows, &Moment<'_>, &mut Vec<Emission>) -> T,
     ) -> T {
         let holes = self.trades_seen.holes();
@@ -240,9 +256,6 @@ impl SymbolState {
             true => Flags::GAP,
             false => Flags::NONE,
         };
-        let mut emitted = Vec::new();
-        let result = work(&mut self.windows, &Moment { plan, number, flags: &flags }, &mut emitted);
-        out.extend(emitted.into_iter().map(Outcome::Window));
-        result
+        work(&mut self.windows, &Moment { plan, number, flags: &flags }, &mut out.windows)
     }
 }

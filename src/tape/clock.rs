@@ -1,4 +1,4 @@
-//! When time alone changes a symbol: clock entries at whole seconds of the receive time (SPEC §1.4, §2.2).
+//! When time alone changes a symbol: clock entries at whole seconds of the receive time.
 //!
 //! Every clock entry holds for every symbol. It is *sent* only to those for which something comes due; the others
 //! are brought up to date with their next tick. Both give the same state.

@@ -120,12 +120,12 @@ impl Epoch {
     /// What `item` says, and its number.
     #[must_use]
     #[inline]
-    pub fn entry<'a>(&'a self, item: &Item, rejected: &'a mut Option<Tick>) -> Option<(u64, Entry<'a>)> {
+    pub fn entry(&self, item: &Item) -> Option<(u64, Entry)> {
         let number = self.first + u64::from(item.offset);
         let entry = match item.kind {
-            ItemKind::Tick => Entry::Tick(self.tick(item)?),
+            ItemKind::Tick => Entry::Tick(*self.tick(item)?),
             ItemKind::BadTime => {
-                let tick = rejected.insert(*self.tick(item)?);
+                let mut tick = *self.tick(item)?;
                 tick.event = Event::Rejected(Rejection::BadTime);
                 Entry::Tick(tick)
             }

@@ -1,4 +1,4 @@
-//! The sequencer: gives every entry its number and cuts epochs (SPEC §1.1, §4.7).
+//! The sequencer: gives every entry its number and cuts epochs.
 //!
 //! It sees all ticks in tape order, and nothing of what becomes of them.
 
@@ -326,7 +326,7 @@ impl Sequencer {
         }
     }
 
-    /// True if the tick's time is not ahead of its receive time by more than can be (SPEC §2.5).
+    /// True if the tick's time is not ahead of its receive time by more than can be.
     fn on_time(&mut self, file: usize, tick: &Tick, received_at: Nanos) -> bool {
         if !tick.timed || matches!(tick.event, Event::Rejected(_)) {
             return true;

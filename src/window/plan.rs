@@ -53,7 +53,7 @@ pub struct Plan {
     levels: Vec<Level>,
     roots: Vec<usize>,
     quotes: bool,
-    /// How far behind the frontier a tick may be (SPEC §2.2).
+    /// How far behind the frontier a tick may be.
     pub lateness: Nanos,
     /// How far ahead of its receive time a tick may be.
     pub max_ahead: Nanos,
