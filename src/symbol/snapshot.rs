@@ -25,7 +25,8 @@ use super::duplicates::{Contiguous, Hole, Range, Ring, Seen};
 use super::ledger::Ledger;
 use crate::codec::{CodecError, Put, Reader};
 use crate::stat::{CarriedQuote, Key, Pane};
-use crate::window::state::{LevelState, Open, Settled, Slice};
+use crate::window::slice::Slice;
+use crate::window::state::{LevelState, Open, Settled};
 use crate::window::{Flags, Plan, Windows};
 
 const VERSION: u8 = 1;

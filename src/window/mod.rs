@@ -7,6 +7,7 @@
 
 pub mod flags;
 pub mod plan;
+pub(crate) mod slice;
 pub mod state;
 
 pub use flags::Flags;

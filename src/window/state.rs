@@ -13,7 +13,7 @@ use feeds::time::Nanos;
 
 use super::Flags;
 use super::plan::Plan;
-use crate::stat::quotes::QuotePane;
+use super::slice::Slice;
 use crate::stat::{CarriedQuote, Key, Pane};
 
 /// A window's statistics as of one tape entry. Revision 0 is the first emission; each later one replaces it.
@@ -55,22 +55,6 @@ pub struct Moment<'a> {
     /// Flags of the window over `[start, end)` as things stand.
     pub flags: &'a dyn Fn(Nanos, Nanos) -> Flags,
 }
-
-/// A part of the stream that may still change.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Slice {
-    pub(crate) start: Nanos,
-    pub(crate) end: Nanos,
-    pub(crate) pane: Pane,
-    /// The quotes of `pane` that can have no other put before them any more, as far as they are folded.
-    pub(crate) folded: Option<Box<QuotePane>>,
-    /// The other quotes of `pane` in order, so that one out of order can be put in its place. Empty if no window
-    /// reads quotes.
-    pub(crate) quotes: Vec<(Key, Quote)>,
-}
-
-/// Quotes below the watermark that a slice keeps before they are folded: folding costs once per so many.
-const UNFOLDED_QUOTES: usize = 64;
 
 /// The part of a level's current window that no longer changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -475,34 +459,6 @@ impl LevelState {
         match &mut self.settled {
             Some(settled) => settled.pane.merge(pane),
             None => self.settled = Some(Box::new(Settled { start, carried, pane: pane.clone() })),
-        }
-    }
-}
-
-impl Slice {
-    /// Puts a quote in its place among the slice's quotes, rebuilding their statistics if it is not the last.
-    fn insert_quote(&mut self, key: Key, quote: &Quote, watermark: Nanos) {
-        let index = self.quotes.partition_point(|(other, _)| *other < key);
-        self.quotes.insert(index, (key, *quote));
-        if index + 1 == self.quotes.len() {
-            self.pane.add_quote(key, quote);
-        } else {
-            self.pane.quotes = self.folded.clone();
-            for (key, quote) in &self.quotes {
-                self.pane.add_quote(*key, quote);
-            }
-        }
-        self.fold(watermark);
-    }
-
-    fn fold(&mut self, watermark: Nanos) {
-        if self.quotes.get(UNFOLDED_QUOTES).is_none_or(|(key, _)| key.ts >= watermark) {
-            return;
-        }
-        let below = self.quotes.partition_point(|(key, _)| key.ts < watermark);
-        let folded = self.folded.get_or_insert_default();
-        for (key, quote) in self.quotes.drain(..below) {
-            folded.add(key, &quote);
         }
     }
 }
