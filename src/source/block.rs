@@ -11,7 +11,7 @@ pub(super) enum Piece {
     /// Whole lines: the first `filled` bytes of the buffer. Only the file's last line may lack its newline.
     Lines { buffer: Vec<u8>, filled: usize },
     /// One line of the limit's length or more; the buffer has its first bytes, the rest was passed by.
-    TooLong { buffer: Vec<u8> },
+    TooLong { buffer: Vec<u8>, limit: usize },
 }
 
 /// The blocks of one input, in order.
@@ -30,6 +30,7 @@ pub(super) struct Blocks {
 impl Blocks {
     /// Blocks of about `block_bytes`, lines shorter than `line_bytes`.
     pub(super) fn new(input: Input, block_bytes: usize, line_bytes: usize, buffer: Vec<u8>) -> Blocks {
+        let block_bytes = block_bytes.min(line_bytes);
         Blocks { input, block_bytes, line_bytes, current: buffer, filled: 0, skipping: false, ended: None }
     }
 
@@ -72,7 +73,8 @@ impl Blocks {
             if self.filled >= self.line_bytes {
                 self.skipping = true;
                 self.filled = 0;
-                return Some(Piece::TooLong { buffer: std::mem::replace(&mut self.current, spare) });
+                let buffer = std::mem::replace(&mut self.current, spare);
+                return Some(Piece::TooLong { buffer, limit: self.line_bytes });
             }
         }
     }
@@ -95,7 +97,7 @@ impl Blocks {
             let size = wanted.max((2 * self.current.len()).min(self.line_bytes)).max(self.block_bytes);
             self.current.resize(size, 0);
         }
-        let limit = self.current.len().min(self.line_bytes.max(self.block_bytes));
+        let limit = self.current.len().min(self.line_bytes);
         while self.filled < wanted && self.ended.is_none() {
             match self.input.read(&mut self.current[self.filled..limit]) {
                 Ok(0) => self.ended = Some(Ok(())),

@@ -92,8 +92,8 @@ impl Worker {
                 self.decoder.decode(&bytes[..length], &mut out);
                 (buffer, filled) = (bytes, length);
             }
-            Content::Piece(Piece::TooLong { buffer: bytes }) => {
-                let error = FrameError::new("line too long", &bytes);
+            Content::Piece(Piece::TooLong { buffer: bytes, limit }) => {
+                let error = FrameError::new(format!("the line is longer than {limit} bytes"), &bytes);
                 out.frames.count(&FrameKind::Broken(error.clone()));
                 out.complain(0, error);
                 out.lines += 1;

@@ -1,7 +1,7 @@
 //! Which ticks are delivered: `--symbol`, `--from` and `--to`.
 
 use feeds::symbol::{Symbol, SymbolTable};
-use feeds::tick::{Event, Rejection, Tick};
+use feeds::tick::{Event, Tick};
 use feeds::time::Nanos;
 
 /// The asked-for symbols and times.
@@ -36,13 +36,13 @@ impl Filter {
     /// Takes out of `ticks` what is not delivered, and moves the positions in `offsets` along. `wanted` says it of
     /// each symbol.
     ///
-    /// A tick whose time was rejected stands where the file's time stands: at its receive time or, without one, at
-    /// the highest time before it in `ticks` (the first one behind it, at the start).
+    /// A rejected tick has no time of its own and stands where the file stands: at its receive time or, without
+    /// one, at the highest time before it in `ticks` (at the first one behind it, at the start).
     pub(super) fn apply(&self, ticks: &mut Vec<Tick>, offsets: &mut [(usize, Nanos)], wanted: &[bool]) {
         if self.is_open() {
             return;
         }
-        let mut now = ticks.iter().find(|tick| !has_bad_time(tick)).map(|tick| tick.exchange_ts);
+        let mut now = ticks.iter().find(|tick| !is_rejected(tick)).map(|tick| tick.exchange_ts);
         let mut kept = 0;
         let mut offset = 0;
         for index in 0..ticks.len() {
@@ -51,7 +51,7 @@ impl Filter {
                 offset += 1;
             }
             let tick = ticks[index];
-            let time = if has_bad_time(&tick) {
+            let time = if is_rejected(&tick) {
                 tick.received_at().or(now)
             } else {
                 now = now.max(Some(tick.exchange_ts));
@@ -70,6 +70,6 @@ impl Filter {
     }
 }
 
-fn has_bad_time(tick: &Tick) -> bool {
-    matches!(tick.event, Event::Rejected(Rejection::BadTime))
+fn is_rejected(tick: &Tick) -> bool {
+    matches!(tick.event, Event::Rejected(_))
 }

@@ -47,18 +47,13 @@ impl<'a> Start<'a> {
         &self.bytes
     }
 
-    /// What a format gets to see. A single `--symbol` names the symbol, and with `venue:` in front the venue.
+    /// What a format gets to see. A single `--symbol` names the symbol of a file that names none.
     fn head(&self) -> Head<'_> {
-        let (mut venue, mut symbol) = (self.options.venue.as_deref(), None);
-        if let [only] = self.options.symbols.as_slice() {
-            let (prefix, native) = match only.split_once(':') {
-                Some((prefix, native)) => (Some(prefix), native),
-                None => (None, only.as_str()),
-            };
-            venue = venue.or(prefix);
-            symbol = Some(native);
-        }
-        Head { file_name: &self.file_name, bytes: &self.bytes, venue, symbol }
+        let symbol = match self.options.symbols.as_slice() {
+            [only] => Some(only.as_str()),
+            _ => None,
+        };
+        Head { file_name: &self.file_name, bytes: &self.bytes, venue: self.options.venue.as_deref(), symbol }
     }
 
     /// The format that is asked for, or the one that the file is of.

@@ -38,11 +38,6 @@ pub use open::open;
 /// Bytes of whole lines that are read and decoded in one go when one file is replayed: about 20,000 rows, long
 /// enough to make hand-overs cheap, short enough that its ticks (1.6 MB) are still in the cache when they are used.
 pub const BLOCK_BYTES: usize = 1 << 20;
-/// Longest line of a file whose lines stand for themselves, in bytes, its newline included. A longer one is one
-/// broken frame, and is not kept in memory.
-pub const LINE_BYTES_MAX: usize = 1 << 20;
-/// The same for captures, whose lines are frames as venues send them: some send a whole book in one.
-pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Most complaints that are kept of a whole source; the others are counted.
 pub const COMPLAINTS_KEPT: usize = 10;
 

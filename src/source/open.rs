@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use feeds::formats::{Decoded, Decoder, FORMATS};
+use feeds::formats::{Decoded, Decoder, FORMATS, MAX_FRAME_BYTES, MAX_LINE_BYTES};
 use feeds::tick::Tick;
 use feeds::time::Nanos;
 use feeds::venue::{DuplicateKey, Venue};
@@ -14,7 +14,7 @@ use super::head::{Formats, Start, first_block};
 use super::input::Origin;
 use super::lane::{Lane, Opened};
 use super::merge::Source;
-use super::{BLOCK_BYTES, FRAME_BYTES_MAX, FileInfo, LINE_BYTES_MAX, SourceOptions};
+use super::{BLOCK_BYTES, FileInfo, SourceOptions};
 
 /// Bytes in blocks of all files of a merge, one block a file, if that leaves at least [`SMALL_BLOCK_BYTES`] for
 /// each. A file has three blocks at least, and ticks take 1.6 times the bytes of their lines: a merge of 1,000 files
@@ -23,12 +23,18 @@ const MERGE_BYTES: usize = 32 << 20;
 /// The smallest block of a merge.
 const SMALL_BLOCK_BYTES: usize = 64 << 10;
 
+/// `\r\n`.
+const LINE_END_BYTES: usize = 2;
+
 /// What tests turn: formats to choose from and sizes.
 #[derive(Clone, Copy)]
 pub(super) struct Setup {
     pub(super) formats: Formats,
     pub(super) block_bytes: usize,
+    /// Longest line of a file whose lines stand for themselves, its end included; a longer one is one broken frame
+    /// and is not kept in memory.
     pub(super) line_bytes: usize,
+    /// The same for captures.
     pub(super) frame_bytes: usize,
 }
 
@@ -40,8 +46,12 @@ pub(super) struct Setup {
 /// its venue or symbol, or if files with and without receive times are mixed.
 pub fn open(paths: &[PathBuf], options: &SourceOptions) -> Result<Source, SourceError> {
     let block_bytes = (MERGE_BYTES / paths.len().max(1)).clamp(SMALL_BLOCK_BYTES, BLOCK_BYTES);
-    let setup =
-        Setup { formats: FORMATS, block_bytes, line_bytes: LINE_BYTES_MAX, frame_bytes: FRAME_BYTES_MAX };
+    let setup = Setup {
+        formats: FORMATS,
+        block_bytes,
+        line_bytes: MAX_LINE_BYTES + LINE_END_BYTES,
+        frame_bytes: MAX_FRAME_BYTES + LINE_END_BYTES,
+    };
     open_with(paths, options, setup)
 }
 
@@ -62,11 +72,8 @@ pub(super) fn open_with(
         if let [Some(without), Some(with)] = &timed {
             return Err(SourceError::Mixture { with: with.clone(), without: without.clone() });
         }
-        let venue = opened.decoder.venue();
-        let keys = (
-            venue.map_or(DuplicateKey::None, Venue::trade_key),
-            venue.map_or(DuplicateKey::None, Venue::quote_key),
-        );
+        let quote_key = opened.decoder.venue().map_or(DuplicateKey::None, Venue::quote_key);
+        let keys = (opened.decoder.trade_key(), quote_key);
         let filter = Filter::new(options.symbols.clone(), options.from, options.to);
         lanes.push(Lane::new(files.len(), opened, keys, filter));
         files.push(info);

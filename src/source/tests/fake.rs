@@ -84,7 +84,8 @@ struct Rows {
 impl Rows {
     fn new(head: &Head<'_>, is_capture: bool, wants_header: bool) -> Rows {
         let venue = head.venue.unwrap_or("file").to_owned();
-        let symbol = head.symbol.unwrap_or("?").to_owned();
+        let told = head.symbol.unwrap_or("?");
+        let symbol = told.rsplit_once(':').map_or(told, |(_, native)| native).to_owned();
         Rows { symbols: SymbolTable::new(&venue), venue, symbol, is_capture, wants_header }
     }
 

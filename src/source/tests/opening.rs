@@ -116,7 +116,7 @@ fn the_venue_and_the_symbol_come_from_the_options() {
         drain(&mut open(std::slice::from_ref(&path), &options, 64)).0
     };
     assert_eq!(told(Some("here"), "X").symbols, ["here:X"]);
-    assert_eq!(told(None, "here:X").symbols, ["here:X"]);
+    assert_eq!(told(Some("here"), "here:X").symbols, ["here:X"]);
 }
 
 #[test]
