@@ -50,8 +50,8 @@ pub enum SourceError {
     },
     /// No text.
     #[error(
-        "{} is a binary file of no known kind; convert it to text (gzip and zstd are read as they are), \
-         or force a format with --format ({known})", .path.display()
+        "{} is a binary file, and no known format is binary; convert it to one of {known} (gzip and zstd are \
+         read as they are)", .path.display()
     )]
     Binary {
         /// The file.
@@ -172,7 +172,7 @@ impl SourceError {
 fn advice(error: &FormatError) -> &'static str {
     match error {
         FormatError::Columns { .. } => "; name the columns so, or another format with --format",
-        FormatError::NotThis(_) => "; leave out --format to find out, or name another",
+        FormatError::NotThis(_) => "; name another format with --format, or leave it out to find out",
         FormatError::Needs(_) => "",
     }
 }

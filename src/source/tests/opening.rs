@@ -43,14 +43,14 @@ fn every_bad_file_says_what_and_what_to_do() {
         (
             "binary",
             2,
-            "binary is a binary file of no known kind; convert it to text (gzip and zstd are read as they are), \
-             or force a format with --format (table, capture)",
+            "binary is a binary file, and no known format is binary; convert it to one of table, capture (gzip and \
+             zstd are read as they are)",
         ),
         (
             "binary.zst",
             2,
-            "binary.zst is a binary file of no known kind; convert it to text (gzip and zstd are read as they \
-             are), or force a format with --format (table, capture)",
+            "binary.zst is a binary file, and no known format is binary; convert it to one of table, capture (gzip \
+             and zstd are read as they are)",
         ),
         (
             "words",
@@ -85,8 +85,8 @@ fn every_bad_request_says_what_and_what_to_do() {
         (
             &["capture"],
             "table",
-            "capture cannot be read as table: its first line is not `table`; leave out --format to find out, or \
-             name another",
+            "capture cannot be read as table: its first line is not `table`; name another format with --format, \
+             or leave it out to find out",
         ),
         (&["table"], "tabel", "no format `tabel`, did you mean `table`?; there are table, capture"),
         (&["table"], "parquet", "no format `parquet`; there are table, capture"),

@@ -49,6 +49,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .flat_map(|name| std::fs::read_dir(folder.join(name)).unwrap())
         .map(|entry| entry.unwrap().path())
         .collect();
+    // The largest would take long in a debug build.
+    paths.retain(|path| path.metadata().unwrap().len() < 1 << 20);
     paths.sort();
     paths
 }
@@ -74,11 +76,11 @@ fn blocks_and_threads_change_nothing() {
 #[test]
 fn captures_of_one_day_merge_by_receive_time() {
     let Some(folder) = folder() else { return };
-    let day = ["spot_btcusdt_20240808.gz", "spot_ethusdt_20240808.gz", "usdm_btcusdt_20240808.gz"];
+    let day = ["spot_btcusdt_20240808.gz", "spot_ethusdt_20240808.gz"];
     let paths: Vec<PathBuf> = day.iter().map(|name| folder.join("hftbacktest").join(name)).collect();
     let mut source = open(&paths, 2, 50_000).unwrap();
     assert!(source.has_receive_times());
-    let (mut last, mut count, mut trades) = (i64::MIN, 0, [0; 3]);
+    let (mut last, mut count, mut trades) = (i64::MIN, 0, [0; 2]);
     while let Some(batch) = source.next().unwrap() {
         let mut begin = 0;
         for run in &batch.runs {
