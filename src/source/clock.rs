@@ -21,11 +21,21 @@ pub(super) const JUMP: Nanos = 600 * SECOND;
 /// Most ticks without a time of their own that are held behind a jump; with more, nothing confirms it.
 const HELD_TICKS_MAX: usize = 1 << 16;
 
+/// The times of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) first: Nanos,
+    pub(super) lowest: Nanos,
+    pub(super) highest: Nanos,
+    /// How far a tick is behind the highest one before it, at most.
+    pub(super) behind: Nanos,
+}
+
 /// What a block's ticks say of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Survey {
-    /// The first and the highest time; `None` if no tick has one.
-    pub(super) times: Option<(Nanos, Nanos)>,
+    /// The times that there are; `None` if no tick has one.
+    pub(super) times: Option<Times>,
     /// True if some jump is not confirmed inside the block.
     pub(super) open: bool,
 }
@@ -38,7 +48,7 @@ pub(super) fn time_of(tick: &Tick) -> Option<Nanos> {
 
 /// Looks at the ticks of a block without knowing the clock before it.
 pub(super) fn survey(ticks: &[Tick]) -> Survey {
-    let mut times: Option<(Nanos, Nanos)> = None;
+    let mut times: Option<Times> = None;
     // What the next tick must reach.
     let mut wanted = Nanos::MIN;
     let mut open = false;
@@ -46,15 +56,20 @@ pub(super) fn survey(ticks: &[Tick]) -> Survey {
         open |= time < wanted;
         wanted = Nanos::MIN;
         match &mut times {
-            Some((_, highest)) => {
-                if time > highest.saturating_add(JUMP) {
-                    wanted = time - JUMP;
+            Some(Times { lowest, highest, behind, .. }) => {
+                if time > *highest {
+                    if time > highest.saturating_add(JUMP) {
+                        wanted = time - JUMP;
+                    }
+                    *highest = time;
+                } else {
+                    *lowest = time.min(*lowest);
+                    *behind = (*highest - time).max(*behind);
                 }
-                *highest = time.max(*highest);
             }
             None => {
                 wanted = time - JUMP;
-                times = Some((time, time));
+                times = Some(Times { first: time, lowest: time, highest: time, behind: 0 });
             }
         }
     }
@@ -77,6 +92,8 @@ pub(super) struct FileClock {
     now: Option<Nanos>,
     /// True once the file has had a tick with a time.
     begun: bool,
+    /// How far an accepted tick was behind the clock, at most.
+    behind: Nanos,
     pending: Option<Pending>,
     held: VecDeque<Block>,
     held_ticks: usize,
@@ -93,6 +110,11 @@ impl FileClock {
         self.now
     }
 
+    /// How far the file is out of order: how far an accepted tick was behind the clock, at most.
+    pub(super) fn behind(&self) -> Nanos {
+        self.behind
+    }
+
     /// Takes the next block; what is settled goes to `ready`, with the indices of its rejected ticks noted.
     pub(super) fn admit(&mut self, block: Block, ready: &mut VecDeque<Block>) {
         let Survey { times, open } = block.survey;
@@ -101,10 +123,12 @@ impl FileClock {
         match times {
             None if self.held_ticks > HELD_TICKS_MAX => self.settle(false),
             None => {}
-            Some((first, highest)) if !open => {
-                self.confirm(first);
+            Some(times) if !open => {
+                self.confirm(times.first);
                 self.begun = true;
-                self.now = Some(self.now.map_or(highest, |now| now.max(highest)));
+                let now = self.now.unwrap_or(times.lowest);
+                self.behind = self.behind.max(times.behind).max(now.saturating_sub(times.lowest));
+                self.now = Some(now.max(times.highest));
             }
             Some(_) => self.walk(),
         }
@@ -131,7 +155,9 @@ impl FileClock {
             if self.now.is_none_or(|now| time > now.saturating_add(JUMP)) {
                 self.pending = Some(Pending { block: newest, index, time, first });
             } else {
-                self.now = self.now.max(Some(time));
+                let now = self.now.unwrap_or(time);
+                self.behind = self.behind.max(now.saturating_sub(time));
+                self.now = Some(now.max(time));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Decodes one block: what a decode thread does with a piece of a file, without knowing what came before it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use feeds::formats::{COMPLAINTS, Decoded, Decoder};
@@ -13,25 +14,7 @@ use super::block::Piece;
 use super::clock::{self, Survey};
 use super::error::Failure;
 use super::filter::Filter;
-
-/// A piece on its way to a decode thread.
-#[derive(Debug)]
-pub(super) struct Work {
-    /// Its place in the file.
-    pub(super) number: u64,
-    pub(super) content: Content,
-    /// Bytes on disk up to its end.
-    pub(super) offset: u64,
-    pub(super) entered: Instant,
-}
-
-/// What a decode thread gets.
-#[derive(Debug)]
-pub(super) enum Content {
-    Piece(Piece),
-    /// The end of the input, and whether it was the file's.
-    End(Result<(), Failure>),
-}
+use crate::clock::stamp;
 
 /// A decoded piece.
 #[derive(Debug)]
@@ -58,8 +41,7 @@ pub(super) struct Block {
     /// The buffer that the piece came in, to be used again; its first `filled` bytes are the lines.
     pub(super) buffer: Vec<u8>,
     pub(super) filled: usize,
-    /// Set on the last block of a file.
-    pub(super) end: Option<Result<(), Failure>>,
+    /// Bytes on disk up to its end.
     pub(super) offset: u64,
     pub(super) entered: Instant,
     pub(super) decoded: Instant,
@@ -82,28 +64,48 @@ impl Worker {
         Worker { number, decoder, filter, has_clock, wanted: Vec::new(), announced: Vec::new() }
     }
 
-    /// Decodes `work`; `ticks` is an empty vector to be filled.
-    pub(super) fn decode(&mut self, work: Work, ticks: Vec<Tick>) -> Block {
+    /// Decodes `piece`, which came in at `entered` and ends `offset` bytes into the file on disk; `ticks` is an
+    /// empty vector to be filled.
+    pub(super) fn decode(&mut self, piece: Piece, offset: u64, entered: Instant, ticks: Vec<Tick>) -> Block {
         let mut out = Decoded::default();
         out.output.ticks = ticks;
-        let (mut buffer, mut filled, mut end) = (Vec::new(), 0, None);
-        match work.content {
-            Content::Piece(Piece::Lines { buffer: bytes, filled: length }) => {
-                self.decoder.decode(&bytes[..length], &mut out);
-                (buffer, filled) = (bytes, length);
+        let (buffer, filled) = match piece {
+            Piece::Lines { buffer, filled } => {
+                self.decoder.decode(&buffer[..filled], &mut out);
+                (buffer, filled)
             }
-            Content::Piece(Piece::TooLong { buffer: bytes, limit }) => {
-                let error = FrameError::new(format!("the line is longer than {limit} bytes"), &bytes);
+            Piece::TooLong { buffer, limit } => {
+                let error = FrameError::new(format!("the line is longer than {limit} bytes"), &buffer);
                 out.frames.count(&FrameKind::Broken(error.clone()));
                 out.complain(0, error);
                 out.lines += 1;
-                buffer = bytes;
+                (buffer, 0)
             }
-            Content::End(ending) => {
-                self.decoder.finish(&mut out);
-                end = Some(ending);
-            }
-        }
+        };
+        Block { buffer, filled, ..self.block(out, offset, entered) }
+    }
+
+    /// The end of the file: what the decoder still has.
+    pub(super) fn finish(mut self, offset: u64) -> Result<Block, Failure> {
+        let finish = || {
+            let mut out = Decoded::default();
+            self.decoder.finish(&mut out);
+            self.block(out, offset, stamp().instant())
+        };
+        catch_unwind(AssertUnwindSafe(finish)).map_err(|panic| Failure::Panicked(said(panic.as_ref())))
+    }
+
+    /// True if what a line means depends on the lines before it.
+    pub(super) fn is_sequential(&self) -> bool {
+        self.decoder.fork().is_none()
+    }
+
+    pub(super) fn into_decoder(self) -> Box<dyn Decoder> {
+        self.decoder
+    }
+
+    /// Filters and looks at what was decoded.
+    fn block(&mut self, mut out: Decoded, offset: u64, entered: Instant) -> Block {
         let survey = if self.has_clock { clock::survey(&out.output.ticks) } else { Survey::default() };
         self.filter.extend(&mut self.wanted, self.decoder.symbols());
         let unfiltered = (survey.open && !self.filter.is_open()).then(|| self.wanted.clone());
@@ -128,12 +130,11 @@ impl Worker {
             survey,
             unfiltered,
             unconfirmed: Vec::new(),
-            buffer,
-            filled,
-            end,
-            offset: work.offset,
-            entered: work.entered,
-            decoded: super::pipeline::now(),
+            buffer: Vec::new(),
+            filled: 0,
+            offset,
+            entered,
+            decoded: stamp().instant(),
         }
     }
 
@@ -157,4 +158,11 @@ impl Worker {
         }
         new
     }
+}
+
+/// What a panic said.
+pub(super) fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }

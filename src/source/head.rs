@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use feeds::formats::{Decoder, Format, Head};
+use feeds::formats::{Decoded, Decoder, Format, Head};
 use sha2::{Digest, Sha256};
 
 use super::SourceOptions;
@@ -14,6 +14,14 @@ pub(super) type Formats = &'static [&'static dyn Format];
 
 /// Longest excerpt of a file of unknown format, in bytes.
 const BEGINS_BYTES: usize = 60;
+
+/// What a file needs of the one before it if it is a piece without the header of its kind.
+#[derive(Clone)]
+pub(super) struct Header {
+    file_name: String,
+    line: Vec<u8>,
+    pub(super) format: &'static dyn Format,
+}
 
 /// The inflated start of a file, with what was said of it on the command line.
 pub(super) struct Start<'a> {
@@ -54,6 +62,24 @@ impl<'a> Start<'a> {
             _ => None,
         };
         Head { file_name: &self.file_name, bytes: &self.bytes, venue: self.options.venue.as_deref(), symbol }
+    }
+
+    /// The header, for pieces behind this file.
+    pub(super) fn header(&self, format: &'static dyn Format) -> Header {
+        let line = self.bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
+        Header { file_name: self.file_name.clone(), line, format }
+    }
+
+    /// A decoder for this file as a piece behind the file with this header, if it can be one: with the header, and
+    /// only with it, every line here can be read.
+    pub(super) fn decoder_behind(&self, header: &Header) -> Option<Box<dyn Decoder>> {
+        let mut bytes = header.line.clone();
+        bytes.extend_from_slice(&self.bytes);
+        let head = Head { file_name: &header.file_name, bytes: &bytes, ..self.head() };
+        let mut out = Decoded::default();
+        header.format.open(&head).ok()?.decode(&self.bytes, &mut out);
+        let is_read = out.frames.ticks > 0 && out.frames.broken == 0 && out.complaints_in_all == 0;
+        if is_read { header.format.open(&head).ok() } else { None }
     }
 
     /// The format that is asked for, or the one that the file is of.

@@ -65,22 +65,27 @@ impl Origin {
 
     /// The first inflated bytes, and why there are no more, if not for the limit.
     pub(super) fn inflated_head(&self) -> (Vec<u8>, Option<Failure>) {
-        let raw = Box::new(io::Cursor::new(self.raw_head.clone()));
-        let mut input = match Input::new(&self.raw_head, raw) {
-            Ok(input) => input,
-            Err(error) => return (Vec::new(), Some(Failure::Damaged { offset: 0, what: error.to_string() })),
-        };
-        let mut bytes = Vec::new();
-        match input.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut bytes) {
-            Ok(_) => (bytes, None),
-            Err(error) => {
-                let failure = input.failure(&error);
-                // The raw head itself may end in the middle of a compressed block.
-                let short = self.raw_head.len() == HEAD_BYTES && matches!(failure, Failure::Cut { .. });
-                (bytes, (!short).then_some(failure))
-            }
-        }
+        let (bytes, failure) = inflated(&self.raw_head, io::Cursor::new(self.raw_head.clone()), HEAD_BYTES);
+        // The raw head itself may end in the middle of a compressed block.
+        let is_short = self.raw_head.len() == HEAD_BYTES && matches!(failure, Some(Failure::Cut { .. }));
+        (bytes, failure.filter(|_| !is_short))
     }
+
+    /// Up to `limit` of the first inflated bytes of a file that can be opened again.
+    pub(super) fn long_head(&self, limit: usize) -> Vec<u8> {
+        let file = File::open(&self.path).ok().filter(|_| self.is_regular());
+        file.map(|file| inflated(&self.raw_head, file, limit).0).unwrap_or_default()
+    }
+}
+
+fn inflated(head: &[u8], raw: impl Read + Send + 'static, limit: usize) -> (Vec<u8>, Option<Failure>) {
+    let mut input = match Input::new(head, Box::new(raw)) {
+        Ok(input) => input,
+        Err(error) => return (Vec::new(), Some(Failure::Damaged { offset: 0, what: error.to_string() })),
+    };
+    let mut bytes = Vec::new();
+    let result = input.by_ref().take(limit as u64).read_to_end(&mut bytes);
+    (bytes, result.err().map(|error| input.failure(&error)))
 }
 
 /// The inflated bytes of a file.

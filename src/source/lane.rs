@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use feeds::formats::{Decoded, Decoder};
-use feeds::frame::{FrameCounts, FrameError};
+use feeds::frame::FrameError;
 use feeds::symbol::SymbolId;
 use feeds::tick::Tick;
 use feeds::time::{self, Nanos};
@@ -18,52 +17,10 @@ use super::decode::Block;
 use super::error::{Complaint, Failure};
 use super::filter::Filter;
 use super::input::Origin;
-use super::pipeline::{Pipeline, Plan, Spares};
+use super::part::{Part, empty_batch};
+use super::pipeline::{Done, End, Pipeline, Plan, Spares};
 use super::register::Register;
-use super::{Batch, FileGap, NewSymbol, Offset, Run};
-
-/// A settled block. Its ticks still have their decoder's symbol numbers.
-#[derive(Debug)]
-pub(super) struct Part {
-    pub(super) ticks: Vec<Tick>,
-    pub(super) symbols: Arc<[SymbolId]>,
-    pub(super) offsets: Vec<(usize, Nanos)>,
-    pub(super) gaps: Vec<FileGap>,
-    pub(super) frames: FrameCounts,
-    pub(super) complaints: Vec<Complaint>,
-    pub(super) complaints_in_all: u64,
-    pub(super) entered: Instant,
-    pub(super) decoded: Instant,
-    /// No tick here sorts behind this; `None` if that is not known.
-    pub(super) highest: Option<Nanos>,
-    /// Bytes on disk up to its end.
-    pub(super) offset: u64,
-    /// Ticks and offsets that were handed out.
-    at: usize,
-    offsets_at: usize,
-}
-
-impl Part {
-    /// Adds what stands at no tick to `batch`.
-    fn attach(&mut self, file: usize, batch: &mut Batch) {
-        batch.frames.push((file, std::mem::take(&mut self.frames)));
-        batch.gaps.append(&mut self.gaps);
-        batch.complaints.append(&mut self.complaints);
-        batch.complaints_in_all += self.complaints_in_all;
-        batch.entered = batch.entered.min(self.entered);
-        batch.decoded = batch.decoded.max(self.decoded);
-    }
-
-    /// Adds the changed estimates that stand before the next tick to `batch`.
-    #[inline]
-    fn move_offsets(&mut self, file: usize, batch: &mut Batch) {
-        while let Some(&(at, offset)) = self.offsets.get(self.offsets_at).filter(|(at, _)| *at <= self.at) {
-            batch.offsets.push(Offset { at: batch.ticks.len(), file, offset });
-            self.offsets_at += 1;
-            debug_assert!(at <= self.ticks.len());
-        }
-    }
-}
+use super::{Batch, FileGap, NewSymbol, Run};
 
 /// What is known of a file before it is started.
 pub(super) struct Opened {
@@ -72,6 +29,26 @@ pub(super) struct Opened {
     /// Where its first tick sorts, if the file's head tells.
     pub(super) first_key: Option<Nanos>,
     /// The first time of any tick in the file's head, if that has one and the file has no receive times.
+    pub(super) first_time: Option<Nanos>,
+    /// True if it lacks the header of its kind, and the file before it has it.
+    pub(super) is_piece: bool,
+}
+
+/// What a file takes over from the one that it goes on from.
+#[derive(Default)]
+pub(super) struct Carried {
+    /// The clock.
+    now: Option<Nanos>,
+    /// The decoder, if what a line means depends on the lines before it.
+    decoder: Option<Box<dyn Decoder>>,
+    /// Where the last tick sorted.
+    key: Option<Nanos>,
+}
+
+/// A file that goes on from another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Follower {
+    /// The first time of any tick in its head, if it has no receive times.
     pub(super) first_time: Option<Nanos>,
 }
 
@@ -96,6 +73,11 @@ pub(super) struct Lane {
     maps: Vec<(Vec<SymbolId>, Arc<[SymbolId]>)>,
     ready: VecDeque<Part>,
     failure: Option<Failure>,
+    /// Where its first tick sorts, if the file's head tells.
+    first_key: Option<Nanos>,
+    is_piece: bool,
+    /// What the file behind it takes over.
+    decoder: Option<Box<dyn Decoder>>,
     /// Where the next tick sorts at the earliest.
     key: Nanos,
 }
@@ -110,6 +92,8 @@ impl Lane {
         Lane {
             file,
             clock: (!opened.decoder.has_receive_times()).then(FileClock::default),
+            first_key: opened.first_key,
+            is_piece: opened.is_piece,
             stage: Stage::Opened(Box::new(opened)),
             filter,
             keys,
@@ -118,6 +102,7 @@ impl Lane {
             maps: Vec::new(),
             ready: VecDeque::new(),
             failure: None,
+            decoder: None,
             key: Nanos::MIN,
         }
     }
@@ -144,66 +129,125 @@ impl Lane {
         self.clock.as_ref().and_then(FileClock::now)
     }
 
+    /// How far the file is out of order, where it has been read to.
+    pub(super) fn behind(&self) -> Nanos {
+        self.clock.as_ref().map_or(0, FileClock::behind)
+    }
+
     /// Why the file ended early, once.
     pub(super) fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 
-    /// Starts the file's threads, if they are not; `carried` is the clock of the file that this one goes on from.
-    pub(super) fn start(
-        &mut self,
-        carried: Option<Nanos>,
-        plan: Plan,
-        spares: &Spares,
-    ) -> Result<(), Failure> {
+    /// Where its first tick sorts, if the file's head tells.
+    pub(super) fn first_key(&self) -> Option<Nanos> {
+        self.first_key
+    }
+
+    /// True if it lacks the header of its kind and goes on from the file before it.
+    pub(super) fn is_piece(&self) -> bool {
+        self.is_piece
+    }
+
+    /// What the file behind this one, which has ended, takes over.
+    pub(super) fn carry(&mut self) -> Carried {
+        let key = (self.key > Nanos::MIN).then_some(self.key);
+        Carried { now: self.now(), decoder: self.decoder.take(), key }
+    }
+
+    /// Starts the file's threads, if they are not.
+    pub(super) fn start(&mut self, carried: Carried, plan: Plan, spares: &Spares) -> Result<(), Failure> {
         let Stage::Opened(opened) = std::mem::replace(&mut self.stage, Stage::Ended) else { return Ok(()) };
         let Opened { mut origin, decoder, .. } = *opened;
         let plan = Plan { joins: origin.is_regular(), ..plan };
         let input = origin.input();
         let input = input.map_err(|error| Failure::Read { offset: 0, what: error.to_string() })?;
         if let Some(clock) = &mut self.clock {
-            *clock = FileClock::carried(carried);
+            *clock = FileClock::carried(carried.now);
             self.finder = decoder.fork();
         }
-        self.key = carried.unwrap_or(Nanos::MIN);
+        self.key = carried.key.unwrap_or(Nanos::MIN);
+        let decoder = carried.decoder.unwrap_or(decoder);
         self.stage = Stage::Running(Pipeline::start(input, decoder, plan, spares)?);
         Ok(())
     }
 
-    /// Sees to it that a settled part is in front; false at the end of the file. `next` is the first time of the
-    /// file that goes on from this one, if one does.
+    /// Sees to it that a settled part is in front; false at the end of the file. `follower` is the file that goes
+    /// on from this one, if one does.
     pub(super) fn make_ready(
         &mut self,
-        next: Option<Nanos>,
+        follower: Option<Follower>,
         register: &mut Register,
     ) -> Result<bool, Failure> {
         while self.ready.is_empty() {
-            let Stage::Running(pipeline) = &mut self.stage else { return Ok(false) };
-            let mut block = pipeline.next()?;
-            block.lines_before = self.lines;
-            self.lines += block.lines;
-            let end = block.end.take();
-            // The lines of an open block are needed if a tick turns out to be rejected.
-            if !block.survey.open && end.is_none() {
-                pipeline.give_back(std::mem::take(&mut block.buffer));
-            }
-            let mut settled = VecDeque::new();
-            match &mut self.clock {
-                Some(clock) => clock.admit(block, &mut settled),
-                None => settled.push_back(block),
-            }
-            if let (Some(_), Some(clock)) = (&end, &mut self.clock) {
-                clock.end(next, &mut settled);
-            }
-            for block in settled {
-                self.settle(block, register);
-            }
-            if let Some(ending) = end {
-                self.failure = ending.err();
-                self.stage = Stage::Ended;
+            if !self.advance(follower, register)? {
+                return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Settles blocks until the file ends or `ticks` are in front; true if it has ended.
+    pub(super) fn look_ahead(
+        &mut self,
+        ticks: usize,
+        follower: Option<Follower>,
+        register: &mut Register,
+    ) -> Result<bool, Failure> {
+        while self.ready.iter().map(|part| part.ticks.len() - part.at).sum::<usize>() < ticks {
+            if !self.advance(follower, register)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes in the next block; false at the end of the file.
+    fn advance(&mut self, follower: Option<Follower>, register: &mut Register) -> Result<bool, Failure> {
+        let Stage::Running(pipeline) = &mut self.stage else { return Ok(false) };
+        match pipeline.next()? {
+            Done::Block(block) => self.admit(*block, register),
+            Done::End(end) => self.end(*end, follower, register)?,
+        }
+        Ok(true)
+    }
+
+    fn admit(&mut self, mut block: Block, register: &mut Register) {
+        block.lines_before = self.lines;
+        self.lines += block.lines;
+        // The lines of an open block are needed if a tick turns out to be rejected.
+        if let Stage::Running(pipeline) = &self.stage
+            && !block.survey.open
+        {
+            pipeline.give_back(std::mem::take(&mut block.buffer));
+        }
+        let mut settled = VecDeque::new();
+        match &mut self.clock {
+            Some(clock) => clock.admit(block, &mut settled),
+            None => settled.push_back(block),
+        }
+        for block in settled {
+            self.settle(block, register);
+        }
+    }
+
+    fn end(&mut self, end: End, follower: Option<Follower>, register: &mut Register) -> Result<(), Failure> {
+        let End { worker, ending, offset } = end;
+        if follower.is_some() && ending.is_ok() && worker.is_sequential() {
+            self.decoder = Some(worker.into_decoder());
+        } else {
+            self.admit(worker.finish(offset)?, register);
+        }
+        self.failure = ending.err();
+        if let Some(clock) = &mut self.clock {
+            let mut settled = VecDeque::new();
+            clock.end(follower.and_then(|follower| follower.first_time), &mut settled);
+            for block in settled {
+                self.settle(block, register);
+            }
+        }
+        self.stage = Stage::Ended;
+        Ok(())
     }
 
     /// Where the next tick sorts at the earliest.
@@ -297,7 +341,7 @@ impl Lane {
             let symbol = number(gap.symbol);
             FileGap { file, gap: feeds::venue::Gap { symbol, ..*gap } }
         });
-        let highest = block.survey.times.filter(|_| !block.survey.open).map(|(_, highest)| highest);
+        let highest = block.survey.times.filter(|_| !block.survey.open).map(|times| times.highest);
         self.ready.push_back(Part {
             gaps: gaps.collect(),
             symbols: symbols.clone(),
@@ -377,22 +421,6 @@ fn sort_key(tick: &Tick, has_clock: bool, key: Nanos) -> Nanos {
     match has_clock {
         false => tick.received_at().unwrap_or(key).max(key),
         true => clock::time_of(tick).unwrap_or(key).max(key),
-    }
-}
-
-fn empty_batch(ticks: Vec<Tick>, entered: Instant, decoded: Instant) -> Batch {
-    Batch {
-        ticks,
-        symbols: Arc::new([]),
-        runs: Vec::new(),
-        new_symbols: Vec::new(),
-        offsets: Vec::new(),
-        gaps: Vec::new(),
-        frames: Vec::new(),
-        complaints: Vec::new(),
-        complaints_in_all: 0,
-        entered,
-        decoded,
     }
 }
 

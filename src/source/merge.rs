@@ -3,9 +3,20 @@
 //! Files merge by receive time if they have one, by exchange time if none has. Only heads are compared: the order
 //! inside a file stays, ties go by the order of the command line.
 //!
-//! A file cut into consecutive ones behaves like the whole: if a file of the same format and venue begins where the
-//! one before it on the command line ended (not more than ten minutes before that one's clock, and after all of its
-//! ticks were handed out), it goes on with that clock, and its first tick decides about a jump at the other's end.
+//! A file cut into consecutive ones behaves like the whole. A file goes on from the one before it on the command
+//! line if
+//!
+//! - both are of the same format and venue, and all ticks of the one before were handed out, and
+//! - it begins where that one ended: without receive times not more than ten minutes before its clock, with receive
+//!   times not before its last tick and not more than ten minutes later.
+//!
+//! Then it takes over the clock and, in a capture, the decoder, so the connection goes on. The first tick decides
+//! about a jump at the end of the file before.
+//!
+//! Ticks out of order at the cut make the two overlap. So a file that would begin while the one before it still has
+//! ticks waits for its end if that is near (not more than [`AHEAD_TICKS`] away), if they overlap by no more than the
+//! one before is out of order within itself, and by less than what lies before. A file without the header of its
+//! kind is a piece of the one before, and waits in any case.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,7 +27,7 @@ use feeds::time::Nanos;
 
 use super::clock;
 use super::error::{Complaint, Failure, SourceError};
-use super::lane::Lane;
+use super::lane::{Follower, Lane};
 use super::open::Setup;
 use super::pipeline::{Plan, Spares};
 use super::register::Register;
@@ -24,6 +35,8 @@ use super::{Batch, FileInfo, Offset, Progress, Run, SourceOptions};
 
 /// Ticks in a batch of a merge; it may be longer by what one file has in one go.
 const MERGED_TICKS: usize = 8_192;
+/// How far the end of a file may be away when it is looked for, in ticks: 5 MiB of them.
+const AHEAD_TICKS: usize = 65_536;
 /// Vectors of ticks that are kept to be filled again; more are dropped.
 const SPARE_TICKS: usize = 16;
 
@@ -33,6 +46,9 @@ pub struct Source {
     lanes: Vec<Lane>,
     /// Where the next tick of each file that has not ended sorts at the earliest, and the file.
     order: BinaryHeap<Reverse<(Nanos, usize)>>,
+    /// Files that wait for the end of the one before them, and were looked at for that.
+    waiting: Vec<bool>,
+    looked_at: Vec<bool>,
     register: Register,
     setup: Setup,
     decoders: usize,
@@ -54,10 +70,13 @@ impl Source {
         options: &SourceOptions,
         setup: Setup,
     ) -> Source {
-        let first_key = |lane: &Lane| lane.opened().and_then(|opened| opened.first_key).unwrap_or(Nanos::MIN);
-        let order = lanes.iter().enumerate().map(|(file, lane)| Reverse((first_key(lane), file))).collect();
+        let waiting: Vec<bool> = lanes.iter().map(Lane::is_piece).collect();
+        let first = |(file, lane): (usize, &Lane)| Reverse((lane.first_key().unwrap_or(Nanos::MIN), file));
+        let order = lanes.iter().enumerate().filter(|(file, _)| !waiting[*file]).map(first).collect();
         Source {
             read: vec![0; files.len()],
+            looked_at: waiting.clone(),
+            waiting,
             files,
             lanes,
             order,
@@ -138,18 +157,22 @@ impl Source {
     /// Gathers a batch of several files in `merged`, or returns one of a single file.
     fn gather(&mut self, merged: &mut Option<Batch>) -> Result<Option<Batch>, SourceError> {
         while let Some(Reverse((_, file))) = self.order.pop() {
+            if self.goes_on_later(file)? {
+                self.waiting[file] = true;
+                continue;
+            }
             self.start(file)?;
-            let next = self.follower(file);
-            let has_more = match self.lanes[file].make_ready(next, &mut self.register) {
-                Ok(has_more) => has_more,
-                Err(failure) => return Err(self.failed(file, failure)),
-            };
+            let follower = self.follower(file);
+            let ready = self.lanes[file].make_ready(follower, &mut self.register);
+            let has_more = ready.map_err(|failure| self.failed(file, failure))?;
             if let Some(offence) = self.register.take_offence() {
                 return Err(self.offended(offence));
             }
             if !has_more {
                 let failure = self.lanes[file].take_failure();
                 self.failures.extend(failure.map(|failure| failure.of(self.files[file].path.clone())));
+                self.read[file] = self.files[file].size;
+                self.wake(file + 1);
                 continue;
             }
             let limit = self.order.peek().map(|Reverse(limit)| *limit);
@@ -175,13 +198,44 @@ impl Source {
         Ok(None)
     }
 
+    /// True if `file` is to begin and the one before it, still at work, ends nearby: then it goes on from there.
+    fn goes_on_later(&mut self, file: usize) -> Result<bool, SourceError> {
+        let Some(before) = file.checked_sub(1) else { return Ok(false) };
+        let may_go_on = self.lanes[file].opened().is_some_and(|opened| opened.first_time.is_some());
+        if self.looked_at[file]
+            || !may_go_on
+            || !self.lanes[before].is_running()
+            || !self.is_alike(before, file)
+        {
+            return Ok(false);
+        }
+        self.looked_at[file] = true;
+        let follower = self.follower(before);
+        let ended = self.lanes[before].look_ahead(AHEAD_TICKS, follower, &mut self.register);
+        let ended = ended.map_err(|failure| self.failed(before, failure))?;
+        let lane = &self.lanes[before];
+        let times = (lane.first_key(), self.lanes[file].first_key(), lane.now());
+        let (true, (Some(begin), Some(first), Some(end))) = (ended, times) else { return Ok(false) };
+        let (overlap, before) = (end.saturating_sub(first), first.saturating_sub(begin));
+        Ok(overlap <= lane.behind() && overlap < before && self.follows(file - 1))
+    }
+
+    /// Lets `file` begin, if it waits for the one before it.
+    fn wake(&mut self, file: usize) {
+        if self.waiting.get(file).copied().unwrap_or(false) {
+            self.waiting[file] = false;
+            let first = self.lanes[file].first_key().unwrap_or(Nanos::MIN);
+            self.order.push(Reverse((first.max(self.lanes[file - 1].key()), file)));
+        }
+    }
+
     /// Starts `file`, if it is not.
     fn start(&mut self, file: usize) -> Result<(), SourceError> {
         let Some(opened) = self.lanes[file].opened() else { return Ok(()) };
         let forks = opened.decoder.fork().is_some();
         let before = file.checked_sub(1).filter(|before| self.lanes[*before].has_ended());
-        let carried =
-            before.filter(|before| self.follows(*before)).and_then(|before| self.lanes[before].now());
+        let before = before.filter(|before| self.follows(*before));
+        let carried = before.map(|before| self.lanes[before].carry()).unwrap_or_default();
         let running = self.lanes.iter().filter(|lane| lane.is_running()).count();
         let plan = Plan {
             block_bytes: self.setup.block_bytes,
@@ -194,17 +248,20 @@ impl Source {
         started.map_err(|failure| self.failed(file, failure))
     }
 
-    /// The first time of the file behind `file`, if that one has not begun and goes on from this one.
-    fn follower(&self, file: usize) -> Option<Nanos> {
+    /// The file behind `file`, if that one has not begun and goes on from this one.
+    fn follower(&self, file: usize) -> Option<Follower> {
         let opened = self.lanes.get(file + 1)?.opened()?;
-        opened.first_time.filter(|_| self.follows(file))
+        self.follows(file).then_some(Follower { first_time: opened.first_time })
     }
 
     /// True if the file behind `file`, not begun yet, goes on from where this one stands.
     fn follows(&self, file: usize) -> bool {
-        let first = self.lanes.get(file + 1).and_then(Lane::opened).and_then(|opened| opened.first_key);
-        let now = self.lanes[file].now().map_or(Nanos::MIN, |now| now.saturating_sub(clock::JUMP));
-        first.is_some_and(|first| first >= now) && self.is_alike(file, file + 1)
+        let (lane, Some(behind)) = (&self.lanes[file], self.lanes.get(file + 1)) else { return false };
+        let begins_here = behind.first_key().is_some_and(|first| match self.has_receive_times {
+            true => (lane.key()..=lane.key().saturating_add(clock::JUMP)).contains(&first),
+            false => lane.now().is_none_or(|now| first >= now.saturating_sub(clock::JUMP)),
+        });
+        behind.is_piece() || begins_here && self.is_alike(file, file + 1)
     }
 
     /// Files whose threads are at work.

@@ -15,6 +15,7 @@ mod lane;
 mod merge;
 mod open;
 pub mod pace;
+mod part;
 mod pipeline;
 mod register;
 

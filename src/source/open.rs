@@ -1,5 +1,6 @@
 //! Opens files: everything that can be refused is refused here, before anything is read for good or written.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use feeds::formats::{Decoded, Decoder, FORMATS, MAX_FRAME_BYTES, MAX_LINE_BYTES};
@@ -10,7 +11,7 @@ use feeds::venue::{DuplicateKey, Venue};
 use super::clock;
 use super::error::SourceError;
 use super::filter::Filter;
-use super::head::{Formats, Start, first_block};
+use super::head::{Formats, Header, Start, first_block};
 use super::input::Origin;
 use super::lane::{Lane, Opened};
 use super::merge::Source;
@@ -23,6 +24,8 @@ const MERGE_BYTES: usize = 32 << 20;
 /// The smallest block of a merge.
 const SMALL_BLOCK_BYTES: usize = 64 << 10;
 
+/// Inflated bytes that are searched for a file's first tick, if [`super::input::HEAD_BYTES`] have none.
+const PROBE_BYTES: usize = 1 << 20;
 /// `\r\n`.
 const LINE_END_BYTES: usize = 2;
 
@@ -63,10 +66,11 @@ pub(super) fn open_with(
 ) -> Result<Source, SourceError> {
     let mut lanes = Vec::new();
     let mut files: Vec<FileInfo> = Vec::new();
+    let mut header = None;
     // A file with and one without receive times.
     let mut timed: [Option<PathBuf>; 2] = [None, None];
     for path in paths {
-        let (info, opened) = open_one(path, options, setup.formats, paths.len() > 1)?;
+        let (info, opened) = open_one(path, options, setup.formats, paths.len() > 1, &mut header)?;
         let has_receive_times = opened.decoder.has_receive_times();
         timed[usize::from(has_receive_times)].get_or_insert_with(|| path.clone());
         if let [Some(without), Some(with)] = &timed {
@@ -84,16 +88,27 @@ pub(super) fn open_with(
     Ok(Source::new(files, lanes, timed[1].is_some(), options, setup))
 }
 
+/// Opens one file. `header` is that of the file before, if there is one, and becomes that of this file.
 fn open_one(
     path: &Path,
     options: &SourceOptions,
     formats: Formats,
     merges: bool,
+    header: &mut Option<Header>,
 ) -> Result<(FileInfo, Opened), SourceError> {
     let origin = Origin::open(path)?;
     let start = Start::of(&origin, options)?;
-    let format = start.format(formats)?;
-    let decoder = start.decoder(format)?;
+    let own = start.format(formats).and_then(|format| Ok((format, start.decoder(format)?)));
+    let behind = |header: &Header| Some((header.format, start.decoder_behind(header)?));
+    let (is_piece, (format, decoder)) = match own {
+        Ok(own) => (false, own),
+        Err(error) => (true, header.as_ref().and_then(behind).ok_or(error)?),
+    };
+    if is_piece {
+        tracing::info!(file = %path.display(), format = format.name(), "no header: read as a piece of the file before");
+    } else {
+        *header = Some(start.header(format));
+    }
     let info = FileInfo {
         path: path.to_owned(),
         format: format.name(),
@@ -101,11 +116,21 @@ fn open_one(
         size: origin.size,
         first_block: first_block(&origin),
     };
-    let (first_key, first_time) = match merges {
-        true => first(start.decoder(format)?, start.bytes()),
-        false => (None, None),
-    };
-    Ok((info, Opened { origin, decoder, first_key, first_time }))
+    let mut first = (None, None);
+    if merges {
+        let again = || match &*header {
+            Some(header) if is_piece => start.decoder_behind(header),
+            _ => start.decoder(format).ok(),
+        };
+        first = again().map_or(first, |decoder| first_of(decoder, start.bytes()));
+        if first.0.is_none() {
+            let bytes = origin.long_head(PROBE_BYTES);
+            let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |last| last + 1);
+            first = again().map_or(first, |decoder| first_of(decoder, &bytes[..whole]));
+        }
+    }
+    let (first_key, first_time) = first;
+    Ok((info, Opened { origin, decoder, first_key, first_time, is_piece }))
 }
 
 /// Where the first tick of a file that begins with `bytes` sorts, and the first time of any tick, which may be one
@@ -113,12 +138,20 @@ fn open_one(
 ///
 /// Files of a merge are started only when the merge has come to their first tick, so that a year of daily files
 /// takes the threads and the memory of one. A file whose head does not tell is started at once.
-fn first(mut decoder: Box<dyn Decoder>, bytes: &[u8]) -> (Option<Nanos>, Option<Nanos>) {
+fn first_of(mut decoder: Box<dyn Decoder>, bytes: &[u8]) -> (Option<Nanos>, Option<Nanos>) {
     let mut out = Decoded::default();
-    decoder.decode(bytes, &mut out);
+    let decode = || {
+        decoder.decode(bytes, &mut out);
+        // What waits for something may have come in first.
+        decoder.finish(&mut out);
+    };
+    if catch_unwind(AssertUnwindSafe(decode)).is_err() {
+        // It will panic again where that is told.
+        return (None, None);
+    }
     let ticks = out.output.ticks;
     if decoder.has_receive_times() {
-        return (ticks.first().and_then(Tick::received_at), None);
+        return (ticks.iter().filter_map(Tick::received_at).min(), None);
     }
     let times: Vec<Nanos> = ticks.iter().filter_map(clock::time_of).collect();
     // Without a clock every tick is a jump, until the next one confirms it.

@@ -14,11 +14,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use feeds::formats::Decoder;
 use feeds::tick::Tick;
 
-use super::block::Blocks;
-use super::decode::{Block, Content, Work, Worker};
+use super::block::{Blocks, Piece};
+use super::decode::{Block, Worker, said};
 use super::error::Failure;
 use super::filter::Filter;
 use super::input::Input;
+use crate::clock::stamp;
 
 /// Ticks of blocks that were used, to be filled again without new pages from the system.
 pub(super) type Spares = (Sender<Vec<Tick>>, Receiver<Vec<Tick>>);
@@ -40,7 +41,39 @@ impl Plan {
     }
 }
 
-type Outcome = (u64, Result<Block, String>);
+/// A piece on its way to a decode thread.
+struct Work {
+    /// Its place in the file.
+    number: u64,
+    content: Content,
+    /// Bytes on disk up to its end.
+    offset: u64,
+    entered: Instant,
+}
+
+enum Content {
+    Piece(Piece),
+    /// The end of the input, and whether it was the file's.
+    End(Result<(), Failure>),
+}
+
+/// What comes out.
+pub(super) enum Done {
+    Block(Box<Block>),
+    End(Box<End>),
+}
+
+/// The end of a file.
+pub(super) struct End {
+    /// Who decoded the last of it, not finished.
+    pub(super) worker: Worker,
+    /// Whether it was the file's end.
+    pub(super) ending: Result<(), Failure>,
+    /// Bytes on disk.
+    pub(super) offset: u64,
+}
+
+type Outcome = (u64, Result<Done, String>);
 
 /// One file's threads and what they have ready.
 pub(super) struct Pipeline {
@@ -48,7 +81,7 @@ pub(super) struct Pipeline {
     buffers: Option<Sender<Vec<u8>>>,
     outcomes: Option<Receiver<Outcome>>,
     /// Blocks that came before their turn.
-    early: BTreeMap<u64, Result<Block, String>>,
+    early: BTreeMap<u64, Result<Done, String>>,
     next: u64,
     threads: Vec<JoinHandle<()>>,
     joins: bool,
@@ -102,18 +135,18 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The next block in the file's order; the last one has its `end` set. Waits for it.
-    pub(super) fn next(&mut self) -> Result<Block, Failure> {
+    /// The next block in the file's order, and at last the end. Waits for it.
+    pub(super) fn next(&mut self) -> Result<Done, Failure> {
         loop {
-            if let Some(block) = self.early.remove(&self.next) {
+            if let Some(done) = self.early.remove(&self.next) {
                 self.next += 1;
-                return block.map_err(Failure::Panicked);
+                return done.map_err(Failure::Panicked);
             }
             let outcome = self.outcomes.as_ref().and_then(|outcomes| outcomes.recv().ok());
-            let Some((number, block)) = outcome else {
+            let Some((number, done)) = outcome else {
                 return Err(Failure::Panicked("a thread ended early".to_owned()));
             };
-            self.early.insert(number, block);
+            self.early.insert(number, done);
         }
     }
 
@@ -156,7 +189,7 @@ fn read(
             None => Content::End(blocks.ending().unwrap_or(Ok(()))),
         };
         let last = matches!(content, Content::End(_));
-        let item = Work { number, content, offset: blocks.offset(), entered: now() };
+        let item = Work { number, content, offset: blocks.offset(), entered: stamp().instant() };
         let sent = if number == 0 { first.send(item) } else { work.send(item) };
         if last || sent.is_err() {
             return;
@@ -173,27 +206,21 @@ fn decode(
     spares: &Receiver<Vec<Tick>>,
 ) {
     let own = own.into_iter().flat_map(Receiver::iter).take(1);
-    for work in own.chain(works.iter()) {
-        let number = work.number;
+    for Work { number, content, offset, entered } in own.chain(works.iter()) {
+        let piece = match content {
+            Content::Piece(piece) => piece,
+            Content::End(ending) => {
+                // Nobody may want it any more.
+                let _ = done.send((number, Ok(Done::End(Box::new(End { worker, ending, offset })))));
+                return;
+            }
+        };
         let ticks = spares.try_recv().unwrap_or_default();
-        let result = catch_unwind(AssertUnwindSafe(|| worker.decode(work, ticks)));
+        let result = catch_unwind(AssertUnwindSafe(|| worker.decode(piece, offset, entered, ticks)));
         let broken = result.is_err();
-        let sent = done.send((number, result.map_err(|panic| said(panic.as_ref()))));
-        if broken || sent.is_err() {
+        let result = result.map(|block| Done::Block(Box::new(block))).map_err(|panic| said(panic.as_ref()));
+        if done.send((number, result)).is_err() || broken {
             return;
         }
     }
-}
-
-/// What a panic said.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
-}
-
-/// The monotone stamp that durations inside the engine are measured from; it never reaches a tape or a result.
-#[expect(clippy::disallowed_methods, reason = "a stamp for latencies only")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }

@@ -133,32 +133,4 @@ proptest! {
         let told = tell(&[path], &options, block_bytes);
         prop_assert_eq!(taken(&told), accepted(&times));
     }
-
-    #[test]
-    fn pieces_give_what_the_whole_gives(times in times(), cut in 0usize..60, block_bytes in 1usize..200) {
-        // In order but for rejected jumps: what the merge of heads can give back.
-        let mut highest = i64::MIN;
-        let times: Vec<i64> = times.iter().map(|&time| { highest = highest.max(time); highest }).collect();
-        let mut times = times;
-        for index in (3..times.len()).step_by(7) {
-            times[index] += 500 * MINUTE;
-        }
-        let cut = cut.min(times.len() - 1).max(1).min(times.len());
-        let files = Files::new();
-        let whole = files.write("whole", &table(&times));
-        let rows = |range: std::ops::Range<usize>| {
-            let rows = range.map(|id| format!("A,{},{id}\n", times[id]));
-            format!("table\n{}", rows.collect::<String>()).into_bytes()
-        };
-        let first = files.write("first", &rows(0..cut));
-        let second = files.write("second", &rows(cut..times.len()));
-        let options = SourceOptions::default();
-        let whole = tell(&[whole], &options, block_bytes);
-        let pieces = if cut < times.len() {
-            tell(&[first, second], &options, block_bytes)
-        } else {
-            tell(&[first], &options, block_bytes)
-        };
-        prop_assert_eq!(pieces.ids(), whole.ids());
-    }
 }

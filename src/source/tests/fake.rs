@@ -21,8 +21,11 @@ pub(super) const MS: Nanos = 1_000_000;
 
 /// Rows `SYMBOL,ms,id` whose blocks can be decoded apart. The first line is `table`.
 struct Table;
-/// Rows `SYMBOL,ms,id,received ms`, in order; the first line is `capture`.
+/// Rows `SYMBOL,ms,id,received ms`, in order; the first line is `capture`. The id [`COUNTED`] stands for how many
+/// ticks there were before.
 struct Capture;
+
+pub(super) const COUNTED: i64 = 1_000_000;
 
 pub(super) static FORMATS: &[&dyn Format] = &[&Table, &Capture];
 
@@ -50,7 +53,7 @@ impl Format for Table {
         if !self.matches(head) {
             return Err(FormatError::NotThis("its first line is not `table`".to_owned()));
         }
-        Ok(Box::new(Rows::new(head, false, true)))
+        Ok(Box::new(Rows::new(head, false)))
     }
 }
 
@@ -64,11 +67,17 @@ impl Format for Capture {
     }
 
     fn matches(&self, head: &Head<'_>) -> bool {
-        head.bytes.starts_with(b"capture")
+        let first = head.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        first == b"capture"
+            || first.starts_with(b"S") && first.iter().filter(|byte| **byte == b',').count() == 3
     }
 
     fn open(&self, head: &Head<'_>) -> Result<Box<dyn Decoder>, FormatError> {
-        Ok(Box::new(Rows::new(head, true, true)))
+        // Rows tell what they are, but not of which venue.
+        if head.bytes.starts_with(b"S") && head.venue.is_none() {
+            return Err(FormatError::Needs("it names no venue; name it with --venue".to_owned()));
+        }
+        Ok(Box::new(Rows::new(head, true)))
     }
 }
 
@@ -78,22 +87,23 @@ struct Rows {
     /// What rows without a symbol are of.
     symbol: String,
     is_capture: bool,
-    wants_header: bool,
+    /// Ticks since the connection was opened.
+    count: i64,
 }
 
 impl Rows {
-    fn new(head: &Head<'_>, is_capture: bool, wants_header: bool) -> Rows {
+    fn new(head: &Head<'_>, is_capture: bool) -> Rows {
         let venue = head.venue.unwrap_or("file").to_owned();
         let told = head.symbol.unwrap_or("?");
         let symbol = told.rsplit_once(':').map_or(told, |(_, native)| native).to_owned();
-        Rows { symbols: SymbolTable::new(&venue), venue, symbol, is_capture, wants_header }
+        Rows { symbols: SymbolTable::new(&venue), venue, symbol, is_capture, count: 0 }
     }
 
     fn line(&mut self, line: &str, number: u64, out: &mut Decoded) -> FrameKind {
         let fields: Vec<&str> = line.split(',').collect();
         match fields.as_slice() {
-            _ if self.wants_header => {
-                self.wants_header = false;
+            [name] if name.starts_with("table") || name.starts_with("capture") => {
+                self.count = 0;
                 FrameKind::Control
             }
             [""] => FrameKind::Blank,
@@ -129,7 +139,9 @@ impl Rows {
         let name = if symbol.is_empty() { self.symbol.clone() } else { symbol.to_owned() };
         let symbol = self.symbols.intern(name.as_bytes());
         let one = Decimal::parse(b"1").unwrap();
-        let id = u64::try_from(numbers[1]).ok();
+        let counted = self.is_capture && numbers[1] == COUNTED;
+        let id = u64::try_from(if counted { self.count } else { numbers[1] }).ok();
+        self.count += 1;
         // A negative id is a row whose number is bad.
         let event = match id {
             Some(_) => Event::Trade(Trade::new(id, one, one, Side::Buy)),
@@ -156,8 +168,7 @@ impl Decoder for Rows {
         (!self.is_capture).then(|| {
             let (venue, symbol) = (self.venue.clone(), self.symbol.clone());
             let symbols = SymbolTable::new(&venue);
-            Box::new(Rows { symbols, venue, symbol, is_capture: false, wants_header: false })
-                as Box<dyn Decoder>
+            Box::new(Rows { symbols, venue, symbol, is_capture: false, count: 0 }) as Box<dyn Decoder>
         })
     }
 

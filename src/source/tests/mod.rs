@@ -6,6 +6,8 @@ mod fake;
 
 mod merging;
 
+mod pieces;
+
 mod opening;
 
 mod reading;

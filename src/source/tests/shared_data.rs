@@ -74,6 +74,27 @@ fn blocks_and_threads_change_nothing() {
 }
 
 #[test]
+fn pieces_of_a_capture_give_what_the_whole_gives() {
+    let Some(folder) = folder() else { return };
+    let whole = folder.join("hftbacktest/usdm_btcusdt_20230404.dat.gz");
+    let mut text = Vec::new();
+    let mut gzip = flate2::read::MultiGzDecoder::new(std::fs::File::open(&whole).unwrap());
+    std::io::Read::read_to_end(&mut gzip, &mut text).unwrap();
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    // Without the number of the file.
+    let bare = |(ticks, ledger): (Vec<String>, FrameCounts)| {
+        (ticks.iter().map(|tick| tick[2..].to_owned()).collect::<Vec<_>>(), ledger)
+    };
+    let wanted = bare(told(&[whole], 1, 1 << 20));
+    for cut in [1, 10, lines.len() / 3, lines.len() - 1] {
+        let files = super::fake::Files::new();
+        let first = files.write("first", &lines[..cut].concat());
+        let second = files.write("second", &lines[cut..].concat());
+        assert_eq!(bare(told(&[first, second], 1, 1 << 20)), wanted, "cut at line {cut} of {}", lines.len());
+    }
+}
+
+#[test]
 fn captures_of_one_day_merge_by_receive_time() {
     let Some(folder) = folder() else { return };
     let day = ["spot_btcusdt_20240808.gz", "spot_ethusdt_20240808.gz"];
