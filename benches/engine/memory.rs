@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use feeds::venue::DuplicateKey;
-use tapedeck::symbol::{Entry, SymbolState};
+use tapedeck::symbol::{Entry, Outcomes, SymbolState};
 
 use super::flow::{self, BATCH_TICKS, Flow};
 use super::path::Path;
@@ -58,9 +58,9 @@ fn states(flow: &Flow) -> Result<f64, String> {
     let plan = flow::plan(&[1, 60]);
     let new = || SymbolState::new(&plan, DuplicateKey::Contiguous, DuplicateKey::Unique);
     let mut states: Vec<SymbolState> = (0..flow.symbols).map(|_| new()).collect();
-    let mut out = Vec::new();
+    let mut out = Outcomes::default();
     for (number, tick) in ticks(flow).enumerate() {
-        states[tick.symbol.0 as usize].apply(&plan, number as u64 + 1, Entry::Tick(&tick), &mut out);
+        states[tick.symbol.0 as usize].apply(&plan, number as u64 + 1, &Entry::Tick(tick), &mut out);
         out.clear();
     }
     let rss = status("VmRSS:")?;

@@ -13,7 +13,7 @@ use tapedeck::config::limits::CHECKPOINT_ENTRIES;
 use tapedeck::schema::feeds::Feed;
 use tapedeck::schema::run::{Progress, Run};
 use tapedeck::store::{Batch, Family, Pair, Scan, Store, StoreError};
-use tapedeck::symbol::{Entry, SymbolState};
+use tapedeck::symbol::{Entry, Outcomes, SymbolState};
 use tapedeck::tape::{Cut, Sequencer};
 use tapedeck::window::Plan;
 
@@ -58,16 +58,16 @@ pub(crate) fn engine_once(flow: &Flow) -> Result<(), String> {
 fn plain_loop(plan: &Plan, flow: &Flow, batches: &[Vec<Tick>]) -> f64 {
     let new = || SymbolState::new(plan, DuplicateKey::Contiguous, DuplicateKey::Unique);
     let mut states: Vec<SymbolState> = (0..flow.symbols).map(|_| new()).collect();
-    let mut out = Vec::new();
+    let mut out = Outcomes::default();
     let mut number = 0;
     let begun = clock::stamp();
     for tick in batches.iter().flatten() {
         number += 1;
-        states[tick.symbol.0 as usize].apply(plan, number, Entry::Tick(tick), &mut out);
+        states[tick.symbol.0 as usize].apply(plan, number, &Entry::Tick(*tick), &mut out);
         out.clear();
     }
     for state in &mut states {
-        state.apply(plan, number + 1, Entry::End, &mut out);
+        state.apply(plan, number + 1, &Entry::End, &mut out);
         out.clear();
     }
     begun.elapsed_nanos() as f64 / 1e9

@@ -9,7 +9,7 @@ use feeds::time::{Nanos, SECOND};
 use feeds::venue::DuplicateKey;
 use tapedeck::clock;
 use tapedeck::market::START;
-use tapedeck::symbol::{Entry, SymbolState};
+use tapedeck::symbol::{Entry, Outcomes, SymbolState};
 use tapedeck::window::Plan;
 
 use super::flow;
@@ -43,10 +43,10 @@ pub(crate) fn measure(table: &mut Table) {
 /// Nanoseconds a tick, outcomes thrown away.
 fn cost(plan: &Plan, ticks: &[Tick]) -> f64 {
     let mut state = SymbolState::new(plan, DuplicateKey::Contiguous, DuplicateKey::None);
-    let mut out = Vec::new();
+    let mut out = Outcomes::default();
     let begun = clock::stamp();
     for (number, tick) in ticks.iter().enumerate() {
-        state.apply(plan, number as u64 + 1, Entry::Tick(tick), &mut out);
+        state.apply(plan, number as u64 + 1, &Entry::Tick(*tick), &mut out);
         out.clear();
     }
     let nanos = begun.elapsed_nanos() as f64;
