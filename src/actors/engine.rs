@@ -7,17 +7,19 @@ use crossbeam_channel::Sender;
 
 use super::credit::Credit;
 use super::symbol::{Apply, Sabotage, SymbolActor};
-use super::work::Work;
+use super::work::{Fault, Work};
 use crate::symbol::SymbolState;
 use crate::tape::Epoch;
 use crate::tape::epoch::Joined;
 use crate::window::Plan;
 
 /// How the engine is laid out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Threads that apply ticks.
     pub workers: usize,
+    /// Symbols to take out of service, and the entry at which.
+    pub faults: Vec<Fault>,
     /// For tests of quarantine.
     pub sabotage: Option<Sabotage>,
 }
@@ -47,6 +49,7 @@ pub struct Engine {
     plan: Arc<Plan>,
     credit: Credit,
     done: Sender<Arc<Work>>,
+    faults: Vec<Fault>,
     sabotage: Option<Sabotage>,
     arbiters: Vec<Arbiter>,
     symbols: Vec<Addr<SymbolActor>>,
@@ -69,6 +72,7 @@ impl Engine {
             plan,
             credit,
             done,
+            faults: options.faults.clone(),
             sabotage: options.sabotage,
             arbiters,
             symbols: Vec::new(),
@@ -80,8 +84,10 @@ impl Engine {
     pub fn join(&mut self, member: Member) {
         let arbiter = &self.arbiters[self.symbols.len() % self.arbiters.len()];
         let (plan, sabotage) = (Arc::clone(&self.plan), self.sabotage);
+        let mut faults = self.faults.iter().filter(|fault| fault.symbol == member.joined.symbol);
+        let quarantine_at = faults.next().map(|fault| fault.number);
         let address = SymbolActor::start_in_arbiter(&arbiter.handle(), move |_| {
-            SymbolActor::new(member.joined.symbol, plan, member.state, sabotage)
+            SymbolActor::new(member.joined.symbol, plan, member.state, quarantine_at, sabotage)
         });
         self.symbols.push(address);
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Sender;
+use feeds::symbol::Symbol;
 use feeds::tick::Tick;
 
 use crate::schema::rows::Emissions;
@@ -23,6 +24,17 @@ pub struct Work {
     done: Sender<Arc<Work>>,
 }
 
+/// An entry that a symbol's work panicked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The entry's tape number.
+    pub number: u64,
+    /// What the panic says.
+    pub cause: String,
+}
+
 /// What a symbol made of its share of an epoch.
 #[derive(Debug, Default)]
 pub struct ShareResult {
@@ -36,8 +48,8 @@ pub struct ShareResult {
     pub gaps: Vec<GapChange>,
     /// The state as of the epoch's end, if it was asked for, and its ledger.
     pub snapshot: Option<(Vec<u8>, Ledger)>,
-    /// Why the symbol was taken out of service, if it was.
-    pub fault: Option<String>,
+    /// The entry that it could not apply, if there was one. Nothing else is handed in then.
+    pub fault: Option<Fault>,
 }
 
 impl ShareResult {

@@ -105,8 +105,9 @@ fn tell(args: &ReplayArgs, report: &Report) -> Result<(), Failure> {
     if untold > 0 {
         let _ = writeln!(errors, "and {untold} more bad lines");
     }
-    for (symbol, fault) in &report.summary.faults {
-        let _ = writeln!(errors, "symbol {symbol} was taken out of service: {fault}");
+    for fault in &report.summary.faults {
+        let (symbol, number, cause) = (&fault.symbol, fault.number, &fault.cause);
+        let _ = writeln!(errors, "{symbol} was taken out of service at tape entry {number}: {cause}");
     }
     drop(errors);
     let mut out = io::stdout();

@@ -11,7 +11,7 @@ use feeds::tick::Tick;
 use super::checkpoint::Checkpoint;
 use super::writer::{Order, Written, write_all};
 use crate::actors::credit::Credit;
-use crate::actors::work::Work;
+use crate::actors::work::{Fault, Work};
 use crate::clock::{self, Stamp};
 use crate::config::limits::{EPOCHS_IN_FLIGHT, TAPE_CHUNK_TICKS};
 use crate::latency::{Latencies, Stage};
@@ -52,7 +52,7 @@ pub struct Summary {
     /// The last entry that is in the database.
     pub applied: u64,
     /// Symbols that were taken out of service, and why.
-    pub faults: Vec<(u32, String)>,
+    pub faults: Vec<Fault>,
     /// The ledgers of frames, by input.
     pub feeds: Vec<Feed>,
     /// Latencies of this process.
@@ -73,6 +73,9 @@ pub enum CommitError {
         /// Which sum, and its two sides.
         what: String,
     },
+    /// A symbol's work panicked; the run has to come by again without it.
+    #[error("{} panicked at tape entry {}: {}", .0.symbol, .0.number, .0.cause)]
+    Fault(Fault),
     /// A thread of the engine panicked.
     #[error("the {0} panicked; what was committed is safe, and --resume goes on from there")]
     Panicked(&'static str),
@@ -191,7 +194,7 @@ impl OrderedStage {
         self.waiting.insert(work.epoch.first, work);
         while let Some(work) = self.waiting.remove(&self.next) {
             self.next = work.epoch.end;
-            self.gather(&work);
+            self.gather(&work)?;
             credit.give_back(work.bytes);
             self.hear(news);
             if work.epoch.snapshot {
@@ -203,14 +206,13 @@ impl OrderedStage {
         Ok(())
     }
 
-    fn gather(&mut self, work: &Work) {
+    fn gather(&mut self, work: &Work) -> Result<(), CommitError> {
         self.time(&work.epoch);
         let mut results = work.take_results();
-        for result in &mut results {
-            if let Some(fault) = result.fault.take() {
-                tracing::error!(symbol = result.symbol, fault, "symbol taken out of service");
-                self.summary.faults.push((result.symbol, fault));
-            }
+        if let Some(fault) = results.iter_mut().find_map(|result| result.fault.take()) {
+            return Err(CommitError::Fault(fault));
+        }
+        for result in &results {
             if let Some((_, ledger)) = &result.snapshot {
                 let symbol = result.symbol as usize;
                 if self.ledgers.len() <= symbol {
@@ -229,6 +231,7 @@ impl OrderedStage {
         if let Some(chunk) = &mut self.chunk {
             keep_ticks(&work.epoch, chunk, &mut self.checkpoint.chunks);
         }
+        Ok(())
     }
 
     fn time(&mut self, epoch: &Epoch) {
@@ -331,17 +334,17 @@ impl OrderedStage {
 
 /// Appends the ticks of an epoch to the tape's chunks, in tape order.
 fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u8>)>) {
-    let mut order: Vec<(u32, u32, Tick)> = Vec::with_capacity(epoch.items.len());
+    let mut order: Vec<(u64, u32, &Tick)> = Vec::with_capacity(epoch.entries.len());
     for share in &epoch.shares {
-        for item in &epoch.items[share.from as usize..share.to as usize] {
-            if let Some((_, Entry::Tick(tick))) = epoch.entry(item) {
-                order.push((item.offset, share.symbol, tick));
+        for sequenced in epoch.of(share) {
+            if let Entry::Tick(tick) = &sequenced.entry {
+                order.push((sequenced.number, share.symbol, tick));
             }
         }
     }
-    order.sort_unstable_by_key(|(offset, _, _)| *offset);
-    for (offset, symbol, tick) in order {
-        chunk.push(epoch.first + u64::from(offset), symbol, &tick);
+    order.sort_unstable_by_key(|(number, _, _)| *number);
+    for (number, symbol, tick) in order {
+        chunk.push(number, symbol, tick);
         if chunk.ticks() >= TAPE_CHUNK_TICKS {
             chunks.extend(chunk.take());
         }

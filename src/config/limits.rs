@@ -78,6 +78,9 @@ pub const UNTIMED_QUOTES_WAITING: usize = 1_000;
 /// Timed events of a connection over which its clock offset is estimated.
 pub const OFFSET_EVENTS: usize = 1_024;
 
+/// Symbols that a run takes out of service before it gives up: each costs going back to the last checkpoint, and so
+/// many say that the fault is not the symbols'.
+pub const FAULTS_MAX: usize = 16;
 /// Bad rows and frames that are shown before they are only counted.
 pub const COMPLAINTS_SHOWN: usize = 10;
 

@@ -6,6 +6,7 @@
 pub mod plan;
 pub mod stop;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,15 @@ use feeds::tick::Tick;
 
 use crate::actors::credit::Credit;
 use crate::actors::symbol::Sabotage;
+use crate::actors::work::Fault;
 use crate::actors::{Engine, EngineError, EngineOptions};
 use crate::clock::{self, Stamp};
 use crate::commit::{CommitError, Committer, Setup, Summary};
 use crate::config::Config;
+use crate::config::limits::FAULTS_MAX;
 use crate::schema::feeds::Feed;
 use crate::source::pace::Pace;
-use crate::source::{Complaint, Progress, Source, SourceError, SourceOptions};
+use crate::source::{self, Complaint, Progress, Source, SourceError, SourceOptions};
 use crate::store::Store;
 use crate::tape::sequencer::Pacer;
 use crate::tape::{Cut, Epoch, Sequencer};
@@ -86,6 +89,9 @@ pub enum ReplayError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The inputs could not be opened once more.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// No thread can be had.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
@@ -95,6 +101,9 @@ pub enum ReplayError {
 pub type Watch<'a> = &'a mut dyn FnMut(Progress, u64);
 
 /// Replays `source` into `store`.
+///
+/// If a symbol's work panics, the replay goes back to its last checkpoint and comes by again with that symbol taken out
+/// of service at that entry.
 ///
 /// # Errors
 /// [`ReplayError`]. What was committed before stays, and `--resume` goes on from there.
@@ -106,40 +115,85 @@ pub fn replay(
     watch: Watch<'_>,
 ) -> Result<Report, ReplayError> {
     let start = clock::stamp();
-    let plan = Arc::new(plan::plan_of(&options.config));
-    let job = plan::job(store, &plan, &options.config, source.files(), &options.source, options.mode)?;
-    if job.done {
-        return Ok(Report {
-            ending: Ending::NothingLeft,
-            summary: Summary { applied: job.run.applied, ..Summary::default() },
-            complaints: Vec::new(),
-            complaints_in_all: 0,
-            took: Duration::ZERO,
-        });
+    let paths: Vec<PathBuf> = source.files().iter().map(|file| file.path.clone()).collect();
+    let mut attempt = Attempt { store, options, mode: options.mode, faults: Vec::new(), start };
+    let mut source = source;
+    loop {
+        let runs = plan::runs(&**store)?.len();
+        match attempt.run(source, stop, watch) {
+            Err(ReplayError::Commit(CommitError::Fault(fault))) if attempt.faults.len() < FAULTS_MAX => {
+                tracing::error!(symbol = %fault.symbol, entry = fault.number, cause = fault.cause, "out of service");
+                attempt.faults.push(fault);
+                if plan::runs(&**store)?.len() > runs {
+                    attempt.mode = Mode::Resume;
+                }
+                source = source::open(&paths, &options.source)?;
+            }
+            Ok(mut report) => {
+                report.summary.faults = attempt.faults;
+                return Ok(report);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let mut sequencer = Sequencer::new(
-        Arc::clone(&plan),
-        options.cut,
-        options.config.engine.checkpoint_entries,
-        job.run.first,
-        job.run.applied,
-    );
-    let credit = Credit::default();
-    let committer = start_committer(store, &source, &job, options, &credit)?;
-    let engine_options = EngineOptions { workers: options.workers, sabotage: options.sabotage };
-    let mut engine = Engine::start(plan, &engine_options, credit, committer.done());
-    for member in job.members {
-        sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
-        engine.join(member);
+}
+
+/// One go at a replay.
+struct Attempt<'a> {
+    store: &'a Arc<dyn Store>,
+    options: &'a ReplayOptions,
+    mode: Mode,
+    faults: Vec<Fault>,
+    start: Stamp,
+}
+
+impl Attempt<'_> {
+    fn run(&self, source: Source, stop: &Stop, watch: Watch<'_>) -> Result<Report, ReplayError> {
+        let options = self.options;
+        let plan = Arc::new(plan::plan_of(&options.config));
+        let files = source.files();
+        let job = plan::job(self.store, &plan, &options.config, files, &options.source, self.mode)?;
+        if job.done {
+            return Ok(nothing_left(&job));
+        }
+        let mut sequencer = Sequencer::new(
+            Arc::clone(&plan),
+            options.cut,
+            options.config.engine.checkpoint_entries,
+            job.run.first,
+            job.run.applied,
+        );
+        let credit = Credit::default();
+        let committer = start_committer(self.store, &source, &job, options, &credit)?;
+        let engine_options = EngineOptions {
+            workers: options.workers,
+            faults: self.faults.clone(),
+            sabotage: options.sabotage,
+        };
+        let mut engine = Engine::start(plan, &engine_options, credit, committer.done());
+        for member in job.members {
+            sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
+            engine.join(member);
+        }
+        let mut drive = Drive::new(sequencer, engine, options, self.start);
+        let ending = drive.run(source, stop, watch);
+        let Drive { engine, complaints, complaints_in_all, .. } = drive;
+        engine.stop();
+        // The commit's own error is the cause of the engine's.
+        let summary = committer.finish()?;
+        let took = Duration::from_nanos(self.start.elapsed_nanos() as u64);
+        Ok(Report { ending: ending?, summary, complaints, complaints_in_all, took })
     }
-    let mut drive = Drive::new(sequencer, engine, options, start);
-    let ending = drive.run(source, stop, watch);
-    let Drive { engine, complaints, complaints_in_all, .. } = drive;
-    engine.stop();
-    // The commit's own error is the cause of the engine's.
-    let summary = committer.finish()?;
-    let took = Duration::from_nanos(start.elapsed_nanos() as u64);
-    Ok(Report { ending: ending?, summary, complaints, complaints_in_all, took })
+}
+
+fn nothing_left(job: &Job) -> Report {
+    Report {
+        ending: Ending::NothingLeft,
+        summary: Summary { applied: job.run.applied, ..Summary::default() },
+        complaints: Vec::new(),
+        complaints_in_all: 0,
+        took: Duration::ZERO,
+    }
 }
 
 fn start_committer(

@@ -1,51 +1,32 @@
 //! An epoch: entries of the tape, grouped by symbol, each group in tape order.
 //!
-//! Ticks are not copied: an item points into the decoded batch that its tick came in, which the epochs cut from it
-//! share.
+//! Ticks are copied into their groups, once: an actor then reads its own from one place, where fetching them one by one
+//! from a batch that another core has written would cost more than the work on them.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use feeds::frame::FrameCounts;
 use feeds::symbol::Symbol;
-use feeds::tick::{Event, Rejection, Tick};
 use feeds::time::Nanos;
 use feeds::venue::DuplicateKey;
 
 use crate::symbol::Entry;
 
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItemKind {
-    /// The tick at `index` of `segment`.
-    Tick,
-    /// The same, with a time that cannot be: it is rejected.
-    BadTime,
-    /// The clock; `index` is that of the frontier in [`Epoch::clocks`].
-    Clock,
-    /// All inputs are exhausted.
-    End,
-}
-
 /// One entry as one symbol meets it.
 #[derive(Clone, Copy, Debug)]
-pub struct Item {
-    /// Tape number, less the epoch's first.
-    pub offset: u32,
-    /// See [`ItemKind`].
-    pub index: u32,
-    /// Which of [`Epoch::segments`].
-    pub segment: u16,
+pub struct Sequenced {
+    /// Its tape number.
+    pub number: u64,
     /// What it is.
-    pub kind: ItemKind,
+    pub entry: Entry,
 }
 
-/// The items of one symbol: `items[from..to]`. Empty if only a snapshot is asked for.
+/// The entries of one symbol: `entries[from..to]`. Empty if only a snapshot is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
     /// The symbol's number.
     pub symbol: u32,
-    /// First item.
+    /// First entry.
     pub from: u32,
     /// One past the last.
     pub to: u32,
@@ -86,12 +67,8 @@ pub struct Epoch {
     pub end: u64,
     /// Ticks of the tape up to `end`, for the ledger.
     pub ticks_so_far: u64,
-    /// Decoded batches.
-    pub segments: Vec<Arc<Vec<Tick>>>,
-    /// Frontiers that clock entries set.
-    pub clocks: Vec<Nanos>,
     /// All entries, grouped by symbol.
-    pub items: Vec<Item>,
+    pub entries: Vec<Sequenced>,
     /// The groups.
     pub shares: Vec<Share>,
     /// Symbols that first appear here.
@@ -111,32 +88,15 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// Bytes that it holds, ticks in shared batches counted once for each epoch by its own items.
+    /// Bytes that it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.items.len() * (size_of::<Item>() + size_of::<Tick>()) + self.shares.len() * size_of::<Share>()
+        self.entries.len() * size_of::<Sequenced>() + self.shares.len() * size_of::<Share>()
     }
 
-    /// What `item` says, and its number.
+    /// The entries of one symbol.
     #[must_use]
-    #[inline]
-    pub fn entry(&self, item: &Item) -> Option<(u64, Entry)> {
-        let number = self.first + u64::from(item.offset);
-        let entry = match item.kind {
-            ItemKind::Tick => Entry::Tick(*self.tick(item)?),
-            ItemKind::BadTime => {
-                let mut tick = *self.tick(item)?;
-                tick.event = Event::Rejected(Rejection::BadTime);
-                Entry::Tick(tick)
-            }
-            ItemKind::Clock => Entry::Clock(*self.clocks.get(item.index as usize)?),
-            ItemKind::End => Entry::End,
-        };
-        Some((number, entry))
-    }
-
-    #[inline]
-    fn tick(&self, item: &Item) -> Option<&Tick> {
-        self.segments.get(usize::from(item.segment))?.get(item.index as usize)
+    pub fn of(&self, share: &Share) -> &[Sequenced] {
+        self.entries.get(share.from as usize..share.to as usize).unwrap_or_default()
     }
 }

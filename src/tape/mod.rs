@@ -4,8 +4,11 @@
 //! nothing depends on where it is cut. [`clock`] says when time alone changes a symbol.
 
 pub mod clock;
+pub mod cut;
 pub mod epoch;
 pub mod sequencer;
+mod staged;
 
-pub use epoch::{Arrival, Epoch, Item, ItemKind, Share};
-pub use sequencer::{Cut, Sequencer};
+pub use cut::Cut;
+pub use epoch::{Arrival, Epoch, Sequenced, Share};
+pub use sequencer::Sequencer;

@@ -12,21 +12,11 @@ use feeds::time::Nanos;
 use rustc_hash::FxHashMap;
 
 use super::clock::{Clock, Pulse};
-use super::epoch::{Arrival, Epoch, Item, ItemKind, Joined, Share};
-use crate::config::limits::{EPOCH_TICKS_MIN, epoch_ticks};
+use super::cut::Cut;
+use super::epoch::{Arrival, Epoch, Joined, Sequenced, Share};
+use super::staged::{Staged, What};
 use crate::source::{Batch, NewSymbol};
 use crate::window::Plan;
-
-/// Where epochs are cut. Results never depend on it; the other two are there to show that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// By what has gathered, up to a bound that follows the number of symbols touched.
-    Adaptive,
-    /// After this many entries.
-    Every(usize),
-    /// After a random number of entries, from a seed.
-    Random(u64),
-}
 
 /// Says when ticks may go on the tape, where that is not at once.
 pub trait Pacer {
@@ -65,7 +55,10 @@ pub struct Sequencer {
     awake: Vec<u32>,
     estimates: Vec<Estimate>,
     epoch: Epoch,
-    staged: Vec<(u32, Item)>,
+    /// The batches that the staged ticks are in.
+    batches: Vec<Arc<Vec<Tick>>>,
+    staged: Vec<Staged>,
+    order: Vec<u32>,
     touched: Vec<u32>,
     limit: u64,
     checkpoint_entries: u64,
@@ -99,14 +92,16 @@ impl Sequencer {
             awake: Vec::new(),
             estimates: Vec::new(),
             epoch: Epoch { first, ..Epoch::default() },
+            batches: Vec::new(),
             staged: Vec::new(),
+            order: Vec::new(),
             touched: Vec::new(),
             limit: 0,
             checkpoint_entries,
             since_snapshot: 0,
             snapshot_wanted: false,
         };
-        sequencer.limit = sequencer.next_limit();
+        sequencer.limit = sequencer.cut.next_limit(0);
         sequencer
     }
 
@@ -169,11 +164,11 @@ impl Sequencer {
             self.join(new);
         }
         self.epoch.frames.extend(batch.frames);
-        if self.epoch.segments.len() >= usize::from(u16::MAX) {
+        if self.batches.len() >= usize::from(u16::MAX) {
             emit(self.cut(now()))?;
         }
         let ticks = Arc::new(batch.ticks);
-        let mut segment = self.open_segment(&ticks);
+        let mut batch_number = self.open_batch(&ticks);
         let mut offsets = batch.offsets.iter().peekable();
         let mut from = 0;
         for run in &batch.runs {
@@ -190,7 +185,7 @@ impl Sequencer {
                     counted = index;
                     if !self.is_empty() {
                         emit(self.cut(now()))?;
-                        segment = self.open_segment(&ticks);
+                        batch_number = self.open_batch(&ticks);
                     }
                     if !pacer.wait() {
                         return Ok(false);
@@ -198,12 +193,12 @@ impl Sequencer {
                 }
                 let source = batch.symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
                 let symbol = self.of_source[source];
-                self.number(symbol, run.file, tick, segment, index as u32);
+                self.number(symbol, run.file, tick, batch_number, index as u32);
                 if self.gathered() >= self.limit {
                     self.arrived(run.file, index + 1 - counted, batch.entered, batch.decoded);
                     counted = index + 1;
                     emit(self.cut(now()))?;
-                    segment = self.open_segment(&ticks);
+                    batch_number = self.open_batch(&ticks);
                 }
             }
             self.arrived(run.file, run.end - counted, batch.entered, batch.decoded);
@@ -218,7 +213,7 @@ impl Sequencer {
     /// The end of all inputs, as an entry for every symbol.
     pub fn end(&mut self) {
         for symbol in 0..self.slots.len() as u32 {
-            self.stage(symbol, ItemKind::End, 0, 0);
+            self.stage(symbol, What::End);
         }
         self.epoch.ended = true;
         self.snapshot_wanted = true;
@@ -241,7 +236,7 @@ impl Sequencer {
         epoch.snapshot = snapshot;
         epoch.sequenced = Some(now);
         self.epoch.first = self.next;
-        self.limit = self.next_limit();
+        self.limit = self.cut.next_limit(self.touched.len());
         self.touched.clear();
         epoch
     }
@@ -270,10 +265,10 @@ impl Sequencer {
         self.of_source.push(number);
     }
 
-    fn open_segment(&mut self, ticks: &Arc<Vec<Tick>>) -> u16 {
-        let segment = u16::try_from(self.epoch.segments.len()).unwrap_or(u16::MAX);
-        self.epoch.segments.push(Arc::clone(ticks));
-        segment
+    fn open_batch(&mut self, ticks: &Arc<Vec<Tick>>) -> u16 {
+        let batch_number = u16::try_from(self.batches.len()).unwrap_or(u16::MAX);
+        self.batches.push(Arc::clone(ticks));
+        batch_number
     }
 
     fn arrived(&mut self, file: usize, ticks: usize, entered: Instant, decoded: Instant) {
@@ -296,24 +291,24 @@ impl Sequencer {
 
     /// Numbers one tick, and the clock entry that its receive time brings before it.
     #[inline]
-    fn number(&mut self, symbol: u32, file: usize, tick: &Tick, segment: u16, index: u32) {
-        let mut kind = ItemKind::Tick;
+    fn number(&mut self, symbol: u32, file: usize, tick: &Tick, batch_number: u16, index: u32) {
+        let mut what = What::Tick(batch_number, index);
         if let Some(received_at) = tick.received_at() {
             self.received_at = received_at.max(self.received_at.saturating_add(1));
             if self.clock.crosses(self.received_at) {
                 self.strike();
             }
             if !self.on_time(file, tick, received_at) {
-                kind = ItemKind::BadTime;
+                what = What::BadTime(batch_number, index);
             } else if tick.timed {
                 self.epoch.crossings.push((file, received_at.saturating_sub(tick.exchange_ts), 1));
             }
         }
         self.catch_up(symbol, file);
         self.ticks += 1;
-        self.stage(symbol, kind, segment, index);
+        self.stage(symbol, what);
         self.next += 1;
-        if kind == ItemKind::Tick && !tick.history && !matches!(tick.event, Event::Rejected(_)) {
+        if matches!(what, What::Tick(..)) && !tick.history && !matches!(tick.event, Event::Rejected(_)) {
             let slot = &mut self.slots[symbol as usize];
             slot.pulse.newest = slot.pulse.newest.max(tick.exchange_ts);
             if tick.timed {
@@ -381,13 +376,11 @@ impl Sequencer {
 
     fn stage_clock(&mut self, symbol: u32, target: Nanos) {
         self.slots[symbol as usize].pulse.clocked = target;
-        let index = u32::try_from(self.epoch.clocks.len()).unwrap_or(u32::MAX);
-        self.epoch.clocks.push(target);
-        self.stage(symbol, ItemKind::Clock, 0, index);
+        self.stage(symbol, What::Clock(target));
     }
 
     #[inline]
-    fn stage(&mut self, symbol: u32, kind: ItemKind, segment: u16, index: u32) {
+    fn stage(&mut self, symbol: u32, what: What) {
         if self.next <= self.applied {
             return;
         }
@@ -398,7 +391,7 @@ impl Sequencer {
         }
         slot.staged += 1;
         slot.changed = true;
-        self.staged.push((symbol, Item { offset, index, segment, kind }));
+        self.staged.push(Staged { symbol, offset, what });
     }
 
     /// Groups the staged items by symbol: counting sort, so that each group stays in tape order.
@@ -413,13 +406,21 @@ impl Sequencer {
             slot.staged = from;
             from = to;
         }
-        let empty = Item { offset: 0, index: 0, segment: 0, kind: ItemKind::End };
-        self.epoch.items = vec![empty; self.staged.len()];
-        for (symbol, item) in self.staged.drain(..) {
-            let slot = &mut self.slots[symbol as usize];
-            self.epoch.items[slot.staged as usize] = item;
+        self.order.clear();
+        self.order.resize(self.staged.len(), 0);
+        for (index, staged) in self.staged.iter().enumerate() {
+            let slot = &mut self.slots[staged.symbol as usize];
+            self.order[slot.staged as usize] = index as u32;
             slot.staged += 1;
         }
+        let (first, batches, staged) = (self.epoch.first, &self.batches, &self.staged);
+        let entries = self.order.iter().map(|&index| {
+            let staged = &staged[index as usize];
+            Sequenced { number: first + u64::from(staged.offset), entry: staged.entry(batches) }
+        });
+        self.epoch.entries.extend(entries);
+        self.staged.clear();
+        self.batches.clear();
         for &symbol in &self.touched {
             self.slots[symbol as usize].staged = 0;
         }
@@ -435,24 +436,4 @@ impl Sequencer {
             self.epoch.shares.push(Share { symbol: symbol as u32, from: 0, to: 0 });
         }
     }
-
-    fn next_limit(&mut self) -> u64 {
-        match self.cut {
-            Cut::Adaptive => epoch_ticks(self.touched.len()) as u64,
-            Cut::Every(entries) => entries.max(1) as u64,
-            Cut::Random(seed) => {
-                let draw = split_mix(seed);
-                self.cut = Cut::Random(seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
-                1 + draw % (2 * EPOCH_TICKS_MIN as u64)
-            }
-        }
-    }
-}
-
-/// One draw of `SplitMix64` (Steele, Lea, Flood 2014).
-fn split_mix(state: u64) -> u64 {
-    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
