@@ -15,7 +15,7 @@
 //! | option of quote | the last settled quote |
 //! | pane | all that has settled |
 //! | slices | start, end, pane, pane of folded quotes, quotes with their keys |
-//! | levels | option of settled (start, option of quote, pane); open windows (start, emissions, complete, ticks, flags) |
+//! | levels | option of settled (start, option of quote, pane); open windows (start, emissions, complete, ticks, flags, until) |
 
 use feeds::number::{Decimal, SCALE_MAX};
 use feeds::tick::{Quote, Side, Trade};
@@ -158,6 +158,7 @@ fn encode_windows(windows: &Windows, out: &mut Vec<u8>) {
             out.put_u8(u8::from(open.complete));
             out.put_u64(open.ticks);
             out.put_u64(u64::from(open.flags.bits()));
+            out.put_i64(open.until);
         });
     });
 }
@@ -202,6 +203,7 @@ fn decode_level(from: &mut Reader<'_>) -> Result<LevelState, CodecError> {
             complete: from.u8()? == 1,
             ticks: from.u64()?,
             flags: Flags::from_bits(from.u64()?).ok_or(CodecError::Invalid)?,
+            until: from.i64()?,
         })
     })?;
     Ok(LevelState { settled, open: open.into() })

@@ -71,9 +71,18 @@ pub(crate) struct Open {
     pub(crate) emissions: u32,
     /// The frontier has reached its end, and it was emitted then.
     pub(crate) complete: bool,
-    /// Ticks in it at the last emission.
+    /// Ticks in it at the last emission; 0 if it says something else by now all the same.
     pub(crate) ticks: u64,
     pub(crate) flags: Flags,
+    /// Up to where it was read at the last emission.
+    pub(crate) until: Nanos,
+}
+
+/// What a window says: its content without the kinds of ticks that none of its statistics reads.
+struct Reading {
+    pane: Pane,
+    carried: Option<CarriedQuote>,
+    until: Nanos,
 }
 
 /// One level's share of the state.
@@ -239,13 +248,18 @@ impl Windows {
         for level in 0..self.levels.len() {
             for index in 0..self.levels[level].open.len() {
                 let open = self.levels[level].open[index];
-                let flags = extra.with(if open.complete { Flags::NONE } else { Flags::PARTIAL });
-                if flags == Flags::NONE {
+                let extra = extra.with(if open.complete { Flags::NONE } else { Flags::PARTIAL });
+                if extra == Flags::NONE {
                     continue;
                 }
-                let (pane, _) = self.content(moment.plan, level, open.start);
-                if open.emissions == 0 || !open.flags.has(flags) || pane.ticks() != open.ticks {
-                    self.emit(moment, level, index, flags, out);
+                let shape = &moment.plan.levels()[level];
+                let flags = (moment.flags)(open.start, open.start + shape.size).with(extra);
+                let reading = self.read(moment.plan, level, open.start);
+                // Where the reading ends matters to the last quote, which is in force until there.
+                let same =
+                    open.ticks == reading.pane.ticks() && !(shape.quotes && open.until != reading.until);
+                if open.emissions == 0 || open.flags != flags || !same {
+                    self.emit(moment, level, index, extra, out);
                 }
             }
         }
@@ -295,15 +309,17 @@ impl Windows {
     }
 
     /// Amends the emitted windows behind `key` that the quote at `key` is now carried into: those before the next
-    /// quote.
+    /// quote. One that is not over is emitted again when it is, or at the end.
     fn amend_carried(&mut self, moment: &Moment<'_>, level: usize, key: Key, out: &mut Vec<Emission>) {
         for index in 0..self.levels[level].open.len() {
             let open = self.levels[level].open[index];
-            if open.start <= key.ts || !open.complete {
+            if open.start <= key.ts || self.carried_into(open.start).map(|carried| carried.key) != Some(key) {
                 continue;
             }
-            if self.carried_into(open.start).map(|carried| carried.key) == Some(key) {
+            if open.complete {
                 self.emit(moment, level, index, Flags::NONE, out);
+            } else {
+                self.levels[level].open[index].ticks = 0;
             }
         }
     }
@@ -331,7 +347,7 @@ impl Windows {
         if index > 0 && open[index - 1].start == start {
             return index - 1;
         }
-        let new = Open { start, emissions: 0, complete: false, ticks: 0, flags: Flags::NONE };
+        let new = Open { start, emissions: 0, complete: false, ticks: 0, flags: Flags::NONE, until: start };
         open.insert(index, new);
         index
     }
@@ -346,9 +362,20 @@ impl Windows {
     ) {
         let shape = &moment.plan.levels()[level];
         let start = self.levels[level].open[index].start;
-        let end = start + shape.size;
-        let (mut pane, mut carried) = self.content(moment.plan, level, start);
-        let ticks = pane.ticks();
+        let flags = (moment.flags)(start, start + shape.size).with(extra);
+        let Reading { pane, carried, until } = self.read(moment.plan, level, start);
+        let open = &mut self.levels[level].open[index];
+        let revision = open.emissions;
+        open.emissions += 1;
+        (open.ticks, open.flags, open.until) = (pane.ticks(), flags, until);
+        let (window, number) = (shape.window, moment.number);
+        out.push(Emission { window, start, revision, flags, number, until, pane, carried });
+    }
+
+    /// What the window of `level` that begins at `start` says as things stand.
+    fn read(&self, plan: &Plan, level: usize, start: Nanos) -> Reading {
+        let shape = &plan.levels()[level];
+        let (mut pane, mut carried) = self.content(plan, level, start);
         if !shape.quotes {
             pane.quotes = None;
             carried = None;
@@ -356,23 +383,9 @@ impl Windows {
         if !shape.trades {
             pane.trades = Default::default();
         }
-        let flags = (moment.flags)(start, end);
         let newest = pane.last_quote().map_or(start, |quote| quote.key.ts);
-        let until = end.min(self.frontier.max(newest));
-        let open = &mut self.levels[level].open[index];
-        out.push(Emission {
-            window: shape.window,
-            start,
-            revision: open.emissions,
-            flags: flags.with(extra),
-            number: moment.number,
-            until,
-            pane,
-            carried,
-        });
-        open.emissions += 1;
-        open.ticks = ticks;
-        open.flags = flags.with(extra);
+        let until = (start + shape.size).min(self.frontier.max(newest));
+        Reading { pane, carried, until }
     }
 
     /// What has come in of the window of `level` that begins at `start`, and the quote carried into it.
