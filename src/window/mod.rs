@@ -10,6 +10,9 @@ pub mod plan;
 pub(crate) mod slice;
 pub mod state;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use flags::Flags;
 pub use plan::{Plan, Window};
 pub use state::{Emission, Moment, Placed, Windows};
