@@ -33,5 +33,5 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<(u32, Hole), CodecError> {
     }
     let first = super::u64_at(key, 4)?;
     let hole = Hole { first, last: from.u64()?, after: from.i64()?, before: from.i64()?, declared: true };
-    Ok((super::u32_at(key, 0)?, hole))
+    if from.is_empty() { Ok((super::u32_at(key, 0)?, hole)) } else { Err(CodecError::Invalid) }
 }

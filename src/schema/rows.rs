@@ -49,7 +49,7 @@ impl Row {
             pane: &self.pane,
             carried: self.carried.as_ref(),
             start: self.start,
-            end: self.until.unwrap_or(self.start + size),
+            end: self.until.unwrap_or(self.start.saturating_add(size)),
         }
     }
 }
@@ -155,9 +155,9 @@ pub fn decode(value: &[u8]) -> Result<Vec<Row>, CodecError> {
     }
     let count = from.u64()?;
     let mut rows = Vec::new();
-    let mut start = 0;
+    let mut start: Nanos = 0;
     for _ in 0..count {
-        start += from.i64()?;
+        start = from.i64()?.checked_add(start).ok_or(CodecError::Invalid)?;
         rows.push(decode_row(start, &mut from)?);
     }
     if from.is_empty() { Ok(rows) } else { Err(CodecError::Invalid) }
@@ -168,6 +168,9 @@ fn decode_row(start: Nanos, from: &mut Reader<'_>) -> Result<Row, CodecError> {
     let flags = Flags::from_bits(from.u64()?).ok_or(CodecError::Invalid)?;
     let tag = from.u8()?;
     let carried = if tag & CARRIED == 0 { None } else { Some(CarriedQuote::decode(from)?) };
+    if tag > CARRIED | UNTIL {
+        return Err(CodecError::Invalid);
+    }
     let until = if tag & UNTIL == 0 { None } else { Some(start.saturating_add(from.i64()?)) };
     Ok(Row { start, revision, flags, until, carried, pane: Pane::decode(from)? })
 }

@@ -49,5 +49,8 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Joined, CodecError> {
     let (trade_key, quote_key) = (duplicate_key()?, duplicate_key()?);
     let name = std::str::from_utf8(from.bytes()?).map_err(|_| CodecError::Invalid)?;
     let symbol = Symbol::parse(name).ok_or(CodecError::Invalid)?;
+    if !from.is_empty() {
+        return Err(CodecError::Invalid);
+    }
     Ok(Joined { number: super::u32_at(key, PREFIX.len())?, symbol, trade_key, quote_key })
 }

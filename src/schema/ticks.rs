@@ -68,11 +68,11 @@ pub fn decode_chunk(key: &[u8], value: &[u8]) -> Result<Vec<(u64, Tick)>, CodecE
     let count = from.u64()?;
     let mut ticks = Vec::new();
     for _ in 0..count {
-        number += from.u64()?;
+        number = from.u64()?.checked_add(number).ok_or(CodecError::Invalid)?;
         let symbol = u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid)?;
         ticks.push((number, decode_tick(SymbolId(symbol), &mut from)?));
     }
-    Ok(ticks)
+    if from.is_empty() { Ok(ticks) } else { Err(CodecError::Invalid) }
 }
 
 /// The key of a late tick.
@@ -98,7 +98,8 @@ pub fn decode_late(key: &[u8], value: &[u8]) -> Result<(u64, Tick), CodecError> 
     if from.u8()? != VERSION {
         return Err(CodecError::Invalid);
     }
-    Ok((super::u64_at(key, 12)?, decode_tick(SymbolId(super::u32_at(key, 0)?), &mut from)?))
+    let tick = decode_tick(SymbolId(super::u32_at(key, 0)?), &mut from)?;
+    if from.is_empty() { Ok((super::u64_at(key, 12)?, tick)) } else { Err(CodecError::Invalid) }
 }
 
 fn encode_tick(tick: &Tick, out: &mut Vec<u8>) {
@@ -123,7 +124,11 @@ fn encode_tick(tick: &Tick, out: &mut Vec<u8>) {
 fn decode_tick(symbol: SymbolId, from: &mut Reader<'_>) -> Result<Tick, CodecError> {
     let kind = from.u8()?;
     let exchange_ts = from.i64()?;
-    let received_at = if from.u8()? == 1 { Some(from.i64()?) } else { None };
+    let received_at = match from.u8()? {
+        0 => None,
+        1 => Some(from.i64()?),
+        _ => return Err(CodecError::Invalid),
+    };
     let event = match kind & 0xf {
         0 => Event::Trade(decode_trade(from)?),
         1 => Event::Quote(decode_quote(from)?),
