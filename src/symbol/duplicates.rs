@@ -49,12 +49,19 @@ pub enum Seen {
 }
 
 /// Ids that count up by one.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Contiguous {
     pub(crate) range: Option<Range>,
     /// Ordered by id, apart from each other, all within the range. At most [`OPEN_HOLES`].
     pub(crate) holes: Vec<Hole>,
+    /// Holes that nothing can fill any more, in the order of being given up. They still mark windows.
+    pub(crate) lost: Vec<Hole>,
+    /// The least watermark at which a hole is to be reported, less one. Derived.
+    due: Nanos,
 }
+
+/// Lost holes that are kept apart: when there are more, the two given up first become one stretch of time.
+const LOST_HOLES: usize = 16;
 
 /// From the lowest to the highest id seen, holes included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +88,8 @@ pub struct Ring {
 pub enum Verdict {
     /// Not seen before.
     New,
+    /// Not seen before, and ids between it and the others are missing.
+    Opens,
     /// Not seen before, and it was missing: the hole as it was.
     Fills(Hole),
     /// Seen before.
@@ -92,7 +101,9 @@ impl Seen {
     #[must_use]
     pub fn new(key: DuplicateKey) -> Seen {
         match key {
-            DuplicateKey::Contiguous => Seen::Contiguous(Box::default()),
+            DuplicateKey::Contiguous => {
+                Seen::Contiguous(Box::new(Contiguous::new(None, Vec::new(), Vec::new())))
+            }
             DuplicateKey::Unique => Seen::Unique(Ring::default()),
             DuplicateKey::Row => Seen::Row(VecDeque::new()),
             DuplicateKey::None => Seen::Nothing,
@@ -119,7 +130,7 @@ impl Seen {
         }
     }
 
-    /// The holes, if the ids are contiguous.
+    /// The holes that may still be filled, if the ids are contiguous.
     #[must_use]
     pub fn holes(&self) -> &[Hole] {
         match self {
@@ -128,23 +139,47 @@ impl Seen {
         }
     }
 
-    /// The holes, to mark them as reported.
-    pub(crate) fn holes_mut(&mut self) -> &mut [Hole] {
+    /// True if trades may be missing in `[start, end)`.
+    #[must_use]
+    pub fn is_missing_in(&self, start: Nanos, end: Nanos) -> bool {
         match self {
-            Seen::Contiguous(ids) => &mut ids.holes,
-            _ => &mut [],
+            Seen::Contiguous(ids) => ids.holes.iter().chain(&ids.lost).any(|hole| hole.touches(start, end)),
+            _ => false,
+        }
+    }
+
+    /// Hands the holes that are not yet reported, and that ticks at or above `watermark` cannot fill, to `report`.
+    #[inline]
+    pub fn declare(&mut self, watermark: Nanos, report: impl FnMut(Hole)) {
+        if let Seen::Contiguous(ids) = self
+            && ids.due < watermark
+        {
+            ids.declare(watermark, report);
         }
     }
 }
 
 impl Contiguous {
+    /// What was seen so far.
+    pub(crate) fn new(range: Option<Range>, holes: Vec<Hole>, lost: Vec<Hole>) -> Contiguous {
+        let mut ids = Contiguous { range, holes, lost, due: Nanos::MAX };
+        ids.set_due();
+        ids
+    }
+
+    fn set_due(&mut self) {
+        let lost = self.lost.iter().filter(|hole| !hole.declared).map(|_| Nanos::MIN);
+        let open = self.holes.iter().filter(|hole| !hole.declared).map(|hole| hole.before);
+        self.due = lost.chain(open).min().unwrap_or(Nanos::MAX);
+    }
+
     #[inline]
     fn see(&mut self, id: u64, ts: Nanos) -> Verdict {
         let Some(range) = &mut self.range else {
             self.range = Some(Range::at(id, ts));
             return Verdict::New;
         };
-        if id.wrapping_sub(range.highest) == 1 {
+        if range.highest.checked_add(1) == Some(id) {
             range.highest = id;
             range.highest_ts = ts;
             range.latest = range.latest.max(ts);
@@ -157,27 +192,33 @@ impl Contiguous {
     fn see_elsewhere(&mut self, mut range: Range, id: u64, ts: Nanos) -> Verdict {
         let latest = range.latest;
         range.latest = latest.max(ts);
+        let mut verdict = Verdict::New;
         if id > range.highest {
             self.open(Hole::between(range.highest + 1, id - 1, range.highest_ts, ts));
             (range.highest, range.highest_ts) = (id, ts);
+            verdict = Verdict::Opens;
         } else if let Ok(index) = self.hole_with(id) {
             self.range = Some(range);
-            return Verdict::Fills(self.fill(index, id));
+            let hole = self.fill(index, id);
+            self.set_due();
+            return Verdict::Fills(hole);
         } else if ts > latest {
             // Later than all that was seen, and yet with an old id: the venue has begun to count anew.
-            self.holes.clear();
+            self.lost.append(&mut self.holes);
             range = Range::at(id, ts);
         } else if id < range.lowest {
             // The stream began out of order.
             if id + 1 < range.lowest {
                 self.open(Hole::between(id + 1, range.lowest - 1, ts, range.lowest_ts));
+                verdict = Verdict::Opens;
             }
             (range.lowest, range.lowest_ts) = (id, ts);
         } else {
             return Verdict::Repeat;
         }
         self.range = Some(range);
-        Verdict::New
+        self.set_due();
+        verdict
     }
 
     fn hole_with(&self, id: u64) -> Result<usize, usize> {
@@ -191,10 +232,24 @@ impl Contiguous {
     fn open(&mut self, hole: Hole) {
         if self.holes.len() >= OPEN_HOLES {
             // The oldest can no longer be told from a repeat: what fills it now counts as one.
-            self.holes.remove(0);
+            self.lost.push(self.holes.remove(0));
         }
         let index = self.holes.partition_point(|other| other.last < hole.first);
         self.holes.insert(index, hole);
+    }
+
+    fn declare(&mut self, watermark: Nanos, mut report: impl FnMut(Hole)) {
+        let reached = self.holes.iter_mut().filter(|hole| hole.before < watermark);
+        for hole in self.lost.iter_mut().chain(reached).filter(|hole| !hole.declared) {
+            hole.declared = true;
+            report(*hole);
+        }
+        while self.lost.len() > LOST_HOLES {
+            let oldest = self.lost.remove(0);
+            let next = &mut self.lost[0];
+            (next.after, next.before) = (next.after.min(oldest.after), next.before.max(oldest.before));
+        }
+        self.set_due();
     }
 
     fn fill(&mut self, index: usize, id: u64) -> Hole {

@@ -6,6 +6,8 @@
 pub mod duplicates;
 pub mod ledger;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use feeds::tick::{Event, Quote, Tick, Trade};
 use feeds::time::Nanos;
@@ -87,10 +89,13 @@ impl SymbolState {
     pub fn apply(&mut self, plan: &Plan, number: u64, entry: &Entry, out: &mut Outcomes) {
         match entry {
             Entry::Tick(tick) => self.apply_tick(plan, number, tick, out),
+            // What was said of its windows when it was taken out of service stands.
+            Entry::Clock(_) | Entry::End if self.quarantined => {}
             Entry::Clock(frontier) => {
                 self.step(plan, number, out, |windows, moment, emitted| {
                     windows.advance(moment, *frontier, emitted);
                 });
+                self.declare_gaps(plan, out);
             }
             Entry::End => self.end(plan, number, out),
         }
@@ -148,18 +153,15 @@ impl SymbolState {
 
     #[inline]
     fn apply_trade(&mut self, plan: &Plan, number: u64, tick: &Tick, trade: &Trade, out: &mut Outcomes) {
-        let ts = tick.exchange_ts;
-        let filled = match self.trades_seen.trade(ts, trade) {
-            Verdict::New => None,
-            Verdict::Fills(hole) => Some(hole),
-            Verdict::Repeat => {
-                // What the venue sends again and marks so is history, not a repeat.
-                *(if tick.history { &mut self.ledger.history } else { &mut self.ledger.duplicate }) += 1;
-                return;
-            }
-        };
         if tick.history {
+            // It is in no window, so its id is still missing there.
             self.ledger.history += 1;
+            return;
+        }
+        let ts = tick.exchange_ts;
+        let verdict = self.trades_seen.trade(ts, trade);
+        if verdict == Verdict::Repeat {
+            self.ledger.duplicate += 1;
             return;
         }
         self.ledger.trades += 1;
@@ -170,9 +172,9 @@ impl SymbolState {
             self.late.add_trade(crate::stat::Key { ts, number }, trade);
         }
         self.count(placed, number, tick, out);
-        if let Some(hole) = filled {
+        if verdict != Verdict::New {
             self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
-            self.close_gap(hole, out);
+            self.close_gap(verdict, out);
         }
         self.declare_gaps(plan, out);
     }
@@ -191,16 +193,14 @@ impl SymbolState {
             windows.add_quote(moment, tick.exchange_ts, tick.timed, quote, emitted)
         });
         self.count(placed, number, tick, out);
+        self.declare_gaps(plan, out);
     }
 
     fn end(&mut self, plan: &Plan, number: u64, out: &mut Outcomes) {
         self.step(plan, number, out, |windows, moment, emitted| {
             windows.close(moment, Flags::NONE, emitted);
         });
-        for hole in self.trades_seen.holes_mut().iter_mut().filter(|hole| !hole.declared) {
-            hole.declared = true;
-            out.gaps.push(GapChange::Opened(*hole));
-        }
+        self.trades_seen.declare(Nanos::MAX, |hole| out.gaps.push(GapChange::Opened(hole)));
     }
 
     #[inline]
@@ -215,8 +215,10 @@ impl SymbolState {
     }
 
     /// Takes back a gap that was declared, in favour of what is left of it.
-    fn close_gap(&self, was: Hole, out: &mut Outcomes) {
-        if was.declared {
+    fn close_gap(&self, verdict: Verdict, out: &mut Outcomes) {
+        if let Verdict::Fills(was) = verdict
+            && was.declared
+        {
             out.gaps.push(GapChange::Closed(was.first));
             let left = self.trades_seen.holes().iter();
             out.gaps.extend(
@@ -230,16 +232,8 @@ impl SymbolState {
     /// Reports the holes that the watermark has passed.
     #[inline]
     fn declare_gaps(&mut self, plan: &Plan, out: &mut Outcomes) {
-        if self.trades_seen.holes().is_empty() {
-            return;
-        }
         let watermark = self.windows.watermark(plan);
-        for hole in self.trades_seen.holes_mut().iter_mut() {
-            if !hole.declared && hole.before < watermark {
-                hole.declared = true;
-                out.gaps.push(GapChange::Opened(*hole));
-            }
-        }
+        self.trades_seen.declare(watermark, |hole| out.gaps.push(GapChange::Opened(hole)));
     }
 
     /// Runs `work` on the windows with the flags as the holes now are.
@@ -251,8 +245,8 @@ impl SymbolState {
         out: &mut Outcomes,
         work: impl FnOnce(&mut Windows, &Moment<'_>, &mut Vec<Emission>) -> T,
     ) -> T {
-        let holes = self.trades_seen.holes();
-        let flags = |start, end| match holes.iter().any(|hole| hole.touches(start, end)) {
+        let seen = &self.trades_seen;
+        let flags = |start, end| match seen.is_missing_in(start, end) {
             true => Flags::GAP,
             false => Flags::NONE,
         };

@@ -9,7 +9,7 @@
 //! | u8 | version, 1 |
 //! | u8 | 1 if in quarantine |
 //! | ledger | nine unsigned integers ([`super::ledger::Ledger::encode`]) |
-//! | seen, twice | of trades, then quotes: tag 0 none; 1 contiguous: option of (lowest, highest, their times, latest time), holes (first, last, after, before, declared); 2 unique: highest, ids; 3 rows: (time, trade) |
+//! | seen, twice | of trades, then quotes: tag 0 none; 1 contiguous: option of (lowest, highest, their times, latest time), holes (first, last, after, before, declared), lost holes; 2 unique: highest, ids; 3 rows: (time, trade) |
 //! | pane | late trades |
 //! | i64 | frontier |
 //! | option of quote | the last settled quote |
@@ -53,7 +53,7 @@ impl SymbolState {
             return Err(CodecError::Invalid);
         }
         let state = SymbolState {
-            quarantined: from.u8()? == 1,
+            quarantined: decode_bool(&mut from)?,
             ledger: Ledger::decode(&mut from)?,
             trades_seen: decode_seen(&mut from)?,
             quotes_seen: decode_seen(&mut from)?,
@@ -76,13 +76,8 @@ fn encode_seen(seen: &Seen, out: &mut Vec<u8>) {
                 out.put_i64(range.highest_ts);
                 out.put_i64(range.latest);
             });
-            encode_list(ids.holes.iter(), out, |hole, out| {
-                out.put_u64(hole.first);
-                out.put_u64(hole.last);
-                out.put_i64(hole.after);
-                out.put_i64(hole.before);
-                out.put_u8(u8::from(hole.declared));
-            });
+            encode_list(ids.holes.iter(), out, encode_hole);
+            encode_list(ids.lost.iter(), out, encode_hole);
         }
         Seen::Unique(ring) => {
             out.put_u8(2);
@@ -112,16 +107,8 @@ fn decode_seen(from: &mut Reader<'_>) -> Result<Seen, CodecError> {
                     latest: from.i64()?,
                 })
             })?;
-            let holes = decode_list(from, |from| {
-                Ok(Hole {
-                    first: from.u64()?,
-                    last: from.u64()?,
-                    after: from.i64()?,
-                    before: from.i64()?,
-                    declared: from.u8()? == 1,
-                })
-            })?;
-            Ok(Seen::Contiguous(Box::new(Contiguous { range, holes })))
+            let (holes, lost) = (decode_list(from, decode_hole)?, decode_list(from, decode_hole)?);
+            Ok(Seen::Contiguous(Box::new(Contiguous::new(range, holes, lost))))
         }
         2 => {
             let highest = from.u64()?;
@@ -130,6 +117,19 @@ fn decode_seen(from: &mut Reader<'_>) -> Result<Seen, CodecError> {
         3 => Ok(Seen::Row(decode_list(from, |from| Ok((from.i64()?, decode_trade(from)?)))?.into())),
         _ => Err(CodecError::Invalid),
     }
+}
+
+fn encode_hole(hole: &Hole, out: &mut Vec<u8>) {
+    out.put_u64(hole.first);
+    out.put_u64(hole.last);
+    out.put_i64(hole.after);
+    out.put_i64(hole.before);
+    out.put_u8(u8::from(hole.declared));
+}
+
+fn decode_hole(from: &mut Reader<'_>) -> Result<Hole, CodecError> {
+    let (first, last) = (from.u64()?, from.u64()?);
+    Ok(Hole { first, last, after: from.i64()?, before: from.i64()?, declared: decode_bool(from)? })
 }
 
 fn encode_windows(windows: &Windows, out: &mut Vec<u8>) {
@@ -200,13 +200,21 @@ fn decode_level(from: &mut Reader<'_>) -> Result<LevelState, CodecError> {
         Ok(Open {
             start: from.i64()?,
             emissions: u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid)?,
-            complete: from.u8()? == 1,
+            complete: decode_bool(from)?,
             ticks: from.u64()?,
             flags: Flags::from_bits(from.u64()?).ok_or(CodecError::Invalid)?,
             until: from.i64()?,
         })
     })?;
     Ok(LevelState { settled, open: open.into() })
+}
+
+fn decode_bool(from: &mut Reader<'_>) -> Result<bool, CodecError> {
+    match from.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(CodecError::Invalid),
+    }
 }
 
 fn encode_key(key: Key, out: &mut Vec<u8>) {

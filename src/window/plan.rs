@@ -134,8 +134,9 @@ impl Plan {
     /// when all are. Never later than the truth, for callers that only want to know whom to wake.
     #[must_use]
     pub fn next_due(&self, newest: Nanos, frontier: Nanos) -> Option<Nanos> {
-        // Whatever ends before the newest tick is final `lateness` after it at the latest.
-        if frontier < newest.saturating_add(self.lateness) {
+        // Whatever ends before the newest tick is final `lateness` after it at the latest, and a gap before it cannot
+        // be filled in time once the watermark is past it.
+        if frontier <= newest.saturating_add(self.lateness) {
             return Some(frontier.saturating_add(1));
         }
         let ends = self.levels.iter().map(|level| level.start_of(newest) + level.size);

@@ -457,10 +457,10 @@ impl Windows {
         let mut due = self.slices.front().map_or(Nanos::MAX, |slice| slice.end.saturating_add(plan.lateness));
         for (state, level) in self.levels.iter().zip(plan.levels()) {
             if let Some(settled) = &state.settled {
-                due = due.min(settled.start + level.size + plan.lateness);
+                due = due.min(settled.start.saturating_add(level.size).saturating_add(plan.lateness));
             }
             if let Some(open) = state.open.iter().find(|open| !open.complete) {
-                due = due.min(open.start + level.size);
+                due = due.min(open.start.saturating_add(level.size));
             }
         }
         due
