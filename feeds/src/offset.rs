@@ -3,24 +3,34 @@
 //! The least `received_at − event time` over the last [`WINDOW`] timed events is the clocks' difference and the
 //! shortest way of a frame together. A quote to which the venue gives no time happened at `received_at − offset`,
 //! as nearly as can be said. All of it is computed from the frames alone, so that a replay gets the same.
+//!
+//! One event with a time far ahead would be the least for a long while. So one sample alone moves nothing far: a
+//! sample more than [`STEP`] below the estimate is set aside, and believed only if the next one is near it. The very
+//! first sample is the estimate until two in a row agree on another.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::symbol::SymbolId;
 use crate::tick::{Event, Quote, Rejection, Tick};
-use crate::time::{Nanos, in_range};
+use crate::time::{Nanos, SECOND, in_range};
 use crate::venue::Output;
 
 /// How many timed events the estimate looks back.
 pub const WINDOW: u64 = 1_024;
+/// How far below the estimate a sample may be without another to confirm it.
+pub const STEP: Nanos = 10 * SECOND;
 /// Most quotes of one symbol that wait for the first estimate.
 pub const WAITING_MAX: usize = 1_000;
 
-/// The least sample among the last [`WINDOW`], kept in a queue that only rises towards its back.
+/// The least believed sample among the last [`WINDOW`], kept in a queue that only rises towards its back.
 #[derive(Clone, Debug, Default)]
 pub struct OffsetWindow {
     events: u64,
     rising: VecDeque<(u64, Nanos)>,
+    /// A sample that the next one may confirm.
+    aside: Option<Nanos>,
+    /// Two samples in a row were near each other; before that, the first one is all that is known.
+    confirmed: bool,
 }
 
 impl OffsetWindow {
@@ -29,6 +39,39 @@ impl OffsetWindow {
     pub fn observe(&mut self, received_at: Nanos, event_time: Nanos) -> Option<Nanos> {
         let before = self.estimate();
         let sample = received_at.saturating_sub(event_time);
+        if self.confirmed && before.is_some_and(|estimate| sample >= estimate.saturating_sub(STEP)) {
+            self.aside = None;
+            self.take(sample);
+        } else {
+            self.weigh(before, sample);
+        }
+        self.estimate().filter(|now| before != Some(*now))
+    }
+
+    /// Takes in a sample that alone may not be believed.
+    fn weigh(&mut self, estimate: Option<Nanos>, sample: Nanos) {
+        let is_near = |other: Nanos| other.abs_diff(sample) <= STEP.unsigned_abs();
+        let aside = self.aside.take();
+        match (estimate, aside) {
+            (None, _) => self.take(sample),
+            (Some(first), _) if !self.confirmed && is_near(first) => {
+                self.confirmed = true;
+                self.take(sample);
+            }
+            (Some(_), Some(aside)) if is_near(aside) => {
+                if !self.confirmed {
+                    self.rising.clear();
+                    self.confirmed = true;
+                }
+                self.take(aside);
+                self.take(sample);
+            }
+            _ => self.aside = Some(sample),
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, sample: Nanos) {
         while self.rising.back().is_some_and(|&(_, held)| held >= sample) {
             self.rising.pop_back();
         }
@@ -37,7 +80,6 @@ impl OffsetWindow {
         if self.rising.front().is_some_and(|&(event, _)| event + WINDOW < self.events) {
             self.rising.pop_front();
         }
-        self.estimate().filter(|now| before != Some(*now))
     }
 
     /// The newest estimate; `None` before the first timed event.
@@ -168,6 +210,38 @@ mod tests {
                 prop_assert_eq!(told, least);
             }
         }
+    }
+
+    /// The estimates that samples in seconds lead to, one after the other.
+    fn estimates(samples: &[i64]) -> Vec<i64> {
+        let mut window = OffsetWindow::default();
+        let estimate = |sample: &i64| {
+            window.observe(NOON + sample * SECOND, NOON);
+            window.estimate().unwrap() / SECOND
+        };
+        samples.iter().map(estimate).collect()
+    }
+
+    #[test]
+    fn one_sample_alone_moves_the_estimate_only_so_far() {
+        assert_eq!(estimates(&[5, 6, -3_600, 6, 5, -3_600, 4]), [5, 5, 5, 5, 5, 5, 4]);
+        assert_eq!(
+            estimates(&[5, 6, -3_600, -3_595, 5]),
+            [5, 5, 5, -3_600, -3_600],
+            "two in a row are believed"
+        );
+        assert_eq!(estimates(&[5, 6, -3_600, 6, -3_600, 6]), [5; 6], "in a row");
+        assert_eq!(estimates(&[5, 6, -3_600, -7_200, -7_201]), [5, 5, 5, 5, -7_201]);
+        assert_eq!(estimates(&[5, 6, -4, -14]), [5, 5, -4, -14], "step by step");
+        assert_eq!(estimates(&[5, 3_600, 6, 3_600, 3_601]), [5; 5], "an old event is none that shows much");
+    }
+
+    #[test]
+    fn the_first_sample_gives_way_to_two_that_agree() {
+        assert_eq!(estimates(&[-3_600, 6, 5, 7]), [-3_600, -3_600, 5, 5]);
+        assert_eq!(estimates(&[6, -3_600, 5, 7]), [6, 6, 5, 5]);
+        assert_eq!(estimates(&[6, -3_600, 3_600, 5, 7]), [6, 6, 6, 5, 5]);
+        assert_eq!(estimates(&[3_600, -3_600, 5, 7]), [3_600, 3_600, 3_600, 5]);
     }
 
     #[test]
