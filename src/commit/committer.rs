@@ -151,7 +151,8 @@ struct OrderedStage {
     store: Arc<dyn Store>,
     run: Run,
     next: u64,
-    waiting: BTreeMap<u64, Arc<Work>>,
+    /// By first and end: an epoch without entries comes before the one that begins where it does.
+    waiting: BTreeMap<(u64, u64), Arc<Work>>,
     checkpoint: Checkpoint,
     chunk: Option<Chunk>,
     feeds: Vec<Feed>,
@@ -191,8 +192,11 @@ impl OrderedStage {
         orders: &Sender<Order>,
         news: &Receiver<Written>,
     ) -> Result<(), CommitError> {
-        self.waiting.insert(work.epoch.first, work);
-        while let Some(work) = self.waiting.remove(&self.next) {
+        self.waiting.insert((work.epoch.first, work.epoch.end), work);
+        while let Some(first) = self.waiting.first_entry()
+            && first.key().0 == self.next
+        {
+            let work = first.remove();
             self.next = work.epoch.end;
             self.gather(&work)?;
             credit.give_back(work.bytes);

@@ -70,8 +70,9 @@ impl Clock {
     pub(crate) fn strike(&mut self, plan: &Plan) {
         let Some(second) = self.next.map(|next| next - SECOND) else { return };
         for file in &mut self.files {
-            let target = second - file.offset.unwrap_or(0) - plan.idle;
-            file.frontier = file.frontier.max(target);
+            // Without an offset nothing is known of the venue's time.
+            let Some(offset) = file.offset else { continue };
+            file.frontier = file.frontier.max(second - offset - plan.idle);
         }
     }
 

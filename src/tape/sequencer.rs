@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use feeds::offset::OffsetWindow;
+use feeds::offset::{OffsetWindow, STEP};
 use feeds::symbol::Symbol;
 use feeds::tick::{Event, Tick};
 use feeds::time::Nanos;
@@ -213,6 +213,8 @@ impl Sequencer {
     /// The end of all inputs, as an entry for every symbol.
     pub fn end(&mut self) {
         for symbol in 0..self.slots.len() as u32 {
+            // How far a window that is not over is read depends on the frontier, so on every clock entry.
+            self.catch_up(symbol, self.slots[symbol as usize].pulse.file);
             self.stage(symbol, What::End);
         }
         self.epoch.ended = true;
@@ -222,10 +224,11 @@ impl Sequencer {
 
     /// Makes what has gathered an epoch.
     pub fn cut(&mut self, now: Instant) -> Epoch {
-        let snapshot =
-            self.snapshot_wanted || self.since_snapshot + self.gathered() >= self.checkpoint_entries;
+        // As long as a resumed run is behind its last checkpoint there is nothing to take a snapshot of.
+        let wanted = self.snapshot_wanted || self.since_snapshot + self.gathered() >= self.checkpoint_entries;
+        let snapshot = wanted && self.next > self.applied;
         self.since_snapshot = if snapshot { 0 } else { self.since_snapshot + self.gathered() };
-        self.snapshot_wanted = false;
+        self.snapshot_wanted &= !snapshot;
         self.group();
         if snapshot {
             self.share_snapshot();
@@ -272,7 +275,7 @@ impl Sequencer {
     }
 
     fn arrived(&mut self, file: usize, ticks: usize, entered: Instant, decoded: Instant) {
-        if ticks > 0 {
+        if ticks > 0 && self.next > self.applied {
             self.epoch.arrivals.push(Arrival { file, ticks: ticks as u64, entered, decoded });
         }
     }
@@ -300,7 +303,7 @@ impl Sequencer {
             }
             if !self.on_time(file, tick, received_at) {
                 what = What::BadTime(batch_number, index);
-            } else if tick.timed {
+            } else if tick.timed && self.next > self.applied {
                 self.epoch.crossings.push((file, received_at.saturating_sub(tick.exchange_ts), 1));
             }
         }
@@ -326,18 +329,18 @@ impl Sequencer {
         if !tick.timed || matches!(tick.event, Event::Rejected(_)) {
             return true;
         }
-        if let Some(offset) = self.clock.offset(file)
-            && tick.exchange_ts > received_at - offset + self.plan.max_ahead
-        {
-            return false;
-        }
+        let sample = received_at.saturating_sub(tick.exchange_ts);
+        let ahead = self.clock.offset(file).map_or(0, |offset| offset.saturating_sub(sample));
+        let on_time = ahead <= self.plan.max_ahead;
         let estimate = self.estimate(file);
+        // What is rejected says nothing of the offset, unless so far off that another must confirm it anyway.
         if !estimate.by_decoder
+            && (on_time || ahead > STEP)
             && let Some(offset) = estimate.window.observe(received_at, tick.exchange_ts)
         {
             self.clock.set_offset(file, offset);
         }
-        true
+        on_time
     }
 
     /// The clock entry: an entry of the tape, sent to the symbols for which something comes due.
