@@ -4,5 +4,26 @@
 /// Real captures against their independently computed bars.
 mod truth;
 
+/// The same answer however the work is divided: workers, epochs, speed, files, further windows.
+mod determinism;
+
+/// Stopped and resumed, as often as one likes, is uninterrupted.
+mod resume;
+
+/// One symbol's fault is that symbol's.
+mod quarantine;
+
+/// Every tick in one column: repeats, shuffles, bad times.
+mod ledger;
+
+/// Receive time moves quiet symbols.
+mod clock;
+
+/// Bounds hold when the store is slow, and nothing is lost when it fails.
+mod store;
+
+/// Made-up inputs.
+mod made;
+
 /// What the others share.
 mod support;

@@ -1,0 +1,1 @@
+//! Bounds when the store is slow, and what happens when it fails.
