@@ -83,7 +83,7 @@ proptest! {
         let first = file(folder.path(), made.name("whole"), &made.head, &made.lines[..at]);
         let second = file(folder.path(), made.name("other"), &made.head, &made.lines[at..]);
         let store = memory();
-        run(&store, &[first.clone()], &made_options(Mode::Fresh));
+        run(&store, std::slice::from_ref(&first), &made_options(Mode::Fresh));
         let report = run(&store, &[second], &made_options(Mode::Append));
         prop_assert!(matches!(report.ending, Ending::Complete));
         let dump = dumped(&store);

@@ -23,6 +23,8 @@ pub(crate) struct Said {
 }
 
 type Place = (Nanos, u64);
+/// Ticks, the quote carried in, and up to when it was read.
+type Standing = (usize, Option<(Option<Place>, Nanos)>);
 
 /// What became of a window so far.
 #[derive(Default)]
@@ -30,7 +32,7 @@ struct Record {
     emissions: u32,
     over: bool,
     /// What it stood on at the last end: its ticks, and if it reads quotes what was carried in and up to when.
-    partial: Option<(usize, Option<(Option<Place>, Nanos)>)>,
+    partial: Option<Standing>,
 }
 
 /// See the module.
@@ -243,7 +245,7 @@ fn bar(name: &str, trades: &[&(Place, Trade)]) -> Option<String> {
     let (first, last) = (trades.first(), trades.last());
     match name.trim_start_matches("buy_").trim_start_matches("sell_") {
         "open" => price(of(None).next().map(|(price, _)| price)),
-        "close" => price(of(None).last().map(|(price, _)| price)),
+        "close" => price(last.map(|(_, trade)| hundredths(trade.price()))),
         "high" => price(of(None).map(|(price, _)| price).max()),
         "low" => price(of(None).map(|(price, _)| price).min()),
         "volume" => Some(plain(volume, 2)),
