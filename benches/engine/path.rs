@@ -87,7 +87,7 @@ impl Path {
         let mut sequencer = Sequencer::new(Arc::clone(plan), Cut::Adaptive, CHECKPOINT_ENTRIES, 1, 0);
         let credit = Credit::default();
         let committer = Committer::start(setup(), credit.clone()).map_err(|error| error.to_string())?;
-        let options = EngineOptions { workers: WORKERS, sabotage: None };
+        let options = EngineOptions { workers: WORKERS, faults: Vec::new(), sabotage: None };
         let mut engine = Engine::start(Arc::clone(plan), &options, credit, committer.done());
         let ids = flow::ids(flow.symbols);
         let batch = flow::batch(Vec::new(), &ids, flow.new_symbols());

@@ -22,7 +22,12 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), String> {
     let mut sequencer = Sequencer::new(Arc::clone(&plan), Cut::Adaptive, CHECKPOINT_ENTRIES, 1, 0);
     let credit = Credit::default();
     let (done, finished) = bounded(EPOCHS_IN_FLIGHT + 1);
-    let mut engine = Engine::start(plan, &EngineOptions { workers: 1, sabotage: None }, credit.clone(), done);
+    let mut engine = Engine::start(
+        plan,
+        &EngineOptions { workers: 1, faults: Vec::new(), sabotage: None },
+        credit.clone(),
+        done,
+    );
     let ids = flow::ids(flow.symbols);
     let mut new_symbols = flow.new_symbols();
     let mut nanos: Vec<f64> = Vec::with_capacity(flow.ticks);

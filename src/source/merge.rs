@@ -49,6 +49,8 @@ pub struct Source {
     /// Files that wait for the end of the one before them, and were looked at for that.
     waiting: Vec<bool>,
     looked_at: Vec<bool>,
+    /// Files that were started since the last batch, with the file that each goes on from.
+    continued: Vec<(usize, usize)>,
     register: Register,
     setup: Setup,
     decoders: usize,
@@ -76,6 +78,7 @@ impl Source {
         Source {
             read: vec![0; files.len()],
             looked_at: waiting.clone(),
+            continued: Vec::new(),
             waiting,
             files,
             lanes,
@@ -148,6 +151,7 @@ impl Source {
             }
         }
         if let Some(batch) = &mut merged {
+            batch.continued = std::mem::take(&mut self.continued);
             batch.new_symbols = self.register.take_new_symbols();
             batch.symbols = self.register.identity();
         }
@@ -235,6 +239,7 @@ impl Source {
         let forks = opened.decoder.fork().is_some();
         let before = file.checked_sub(1).filter(|before| self.lanes[*before].has_ended());
         let before = before.filter(|before| self.follows(*before));
+        self.continued.extend(before.map(|before| (file, before)));
         let carried = before.map(|before| self.lanes[before].carry()).unwrap_or_default();
         let running = self.lanes.iter().filter(|lane| lane.is_running()).count();
         let plan = Plan {
@@ -285,6 +290,7 @@ impl Source {
             new_symbols: self.register.take_new_symbols(),
             offsets: part.offsets.iter().map(|&(at, offset)| Offset { at, file, offset }).collect(),
             ticks: part.ticks,
+            continued: std::mem::take(&mut self.continued),
             gaps: part.gaps,
             frames: vec![(file, part.frames)],
             complaints: part.complaints,

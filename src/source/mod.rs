@@ -145,6 +145,8 @@ pub struct Batch {
     pub new_symbols: Vec<NewSymbol>,
     /// Changed estimates, in order of position.
     pub offsets: Vec<Offset>,
+    /// Files of which this is the first that is heard, each with the file before it whose connection goes on in it.
+    pub continued: Vec<(usize, usize)>,
     /// Gaps, in the order in which the files show them.
     pub gaps: Vec<FileGap>,
     /// The ledgers of the frames behind this batch, by file; a file may stand here several times.

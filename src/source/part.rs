@@ -61,6 +61,7 @@ pub(super) fn empty_batch(ticks: Vec<Tick>, entered: Instant, decoded: Instant) 
         runs: Vec::new(),
         new_symbols: Vec::new(),
         offsets: Vec::new(),
+        continued: Vec::new(),
         gaps: Vec::new(),
         frames: Vec::new(),
         complaints: Vec::new(),

@@ -10,8 +10,8 @@ use crate::window::Plan;
 /// What is known of a symbol without asking it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pulse {
-    /// The input that its last tick came from.
-    pub(crate) file: usize,
+    /// The connection that its last tick came from.
+    pub(crate) connection: usize,
     /// The frontier that its ticks have set.
     pub(crate) frontier: Nanos,
     /// No tick of it is newer.
@@ -22,24 +22,24 @@ pub(crate) struct Pulse {
     pub(crate) awake: bool,
 }
 
-/// The clocks of all inputs.
+/// The clocks of all connections.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     /// The whole second at which the next entry is due.
     next: Option<Nanos>,
-    files: Vec<FileClock>,
+    connections: Vec<ConnectionClock>,
 }
 
 #[derive(Clone, Debug)]
-struct FileClock {
+struct ConnectionClock {
     offset: Option<Nanos>,
     /// The highest frontier that a clock entry has set.
     frontier: Nanos,
 }
 
 impl Pulse {
-    pub(crate) fn new(file: usize, frontier: Nanos, newest: Nanos) -> Pulse {
-        Pulse { file, frontier, newest, clocked: Nanos::MIN, awake: false }
+    pub(crate) fn new(connection: usize, frontier: Nanos, newest: Nanos) -> Pulse {
+        Pulse { connection, frontier, newest, clocked: Nanos::MIN, awake: false }
     }
 
     /// True if a frontier of `target` would emit or settle something; `None` if nothing ever will.
@@ -69,34 +69,34 @@ impl Clock {
     /// Makes the clock entry for the second that was just crossed.
     pub(crate) fn strike(&mut self, plan: &Plan) {
         let Some(second) = self.next.map(|next| next - SECOND) else { return };
-        for file in &mut self.files {
+        for connection in &mut self.connections {
             // Without an offset nothing is known of the venue's time.
-            let Some(offset) = file.offset else { continue };
-            file.frontier = file.frontier.max(second - offset - plan.idle);
+            let Some(offset) = connection.offset else { continue };
+            connection.frontier = connection.frontier.max(second - offset - plan.idle);
         }
     }
 
-    /// A new estimate of the offset of `file`.
-    pub(crate) fn set_offset(&mut self, file: usize, offset: Nanos) {
-        self.file(file).offset = Some(offset);
+    /// A new estimate of the offset of `connection`.
+    pub(crate) fn set_offset(&mut self, connection: usize, offset: Nanos) {
+        self.of(connection).offset = Some(offset);
     }
 
-    /// The estimate of the offset of `file`.
+    /// The estimate of the offset of `connection`.
     #[inline]
-    pub(crate) fn offset(&self, file: usize) -> Option<Nanos> {
-        self.files.get(file).and_then(|file| file.offset)
+    pub(crate) fn offset(&self, connection: usize) -> Option<Nanos> {
+        self.connections.get(connection).and_then(|clock| clock.offset)
     }
 
-    /// The frontier that the clock gives symbols of `file`.
+    /// The frontier that the clock gives symbols of `connection`.
     #[inline]
-    pub(crate) fn frontier(&self, file: usize) -> Nanos {
-        self.files.get(file).map_or(Nanos::MIN, |file| file.frontier)
+    pub(crate) fn frontier(&self, connection: usize) -> Nanos {
+        self.connections.get(connection).map_or(Nanos::MIN, |clock| clock.frontier)
     }
 
-    fn file(&mut self, file: usize) -> &mut FileClock {
-        if self.files.len() <= file {
-            self.files.resize(file + 1, FileClock { offset: None, frontier: Nanos::MIN });
+    fn of(&mut self, connection: usize) -> &mut ConnectionClock {
+        if self.connections.len() <= connection {
+            self.connections.resize(connection + 1, ConnectionClock { offset: None, frontier: Nanos::MIN });
         }
-        &mut self.files[file]
+        &mut self.connections[connection]
     }
 }

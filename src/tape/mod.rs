@@ -8,6 +8,8 @@ pub mod cut;
 pub mod epoch;
 pub mod sequencer;
 mod staged;
+#[cfg(test)]
+mod tests;
 
 pub use cut::Cut;
 pub use epoch::{Arrival, Epoch, Sequenced, Share};

@@ -15,7 +15,7 @@ use super::clock::{Clock, Pulse};
 use super::cut::Cut;
 use super::epoch::{Arrival, Epoch, Joined, Sequenced, Share};
 use super::staged::{Staged, What};
-use crate::source::{Batch, NewSymbol};
+use crate::source::{Batch, NewSymbol, Run};
 use crate::window::Plan;
 
 /// Says when ticks may go on the tape, where that is not at once.
@@ -54,6 +54,8 @@ pub struct Sequencer {
     strikes: u64,
     awake: Vec<u32>,
     estimates: Vec<Estimate>,
+    /// By file: the first of the files that its connection goes on from, which has its clock.
+    connections: Vec<usize>,
     epoch: Epoch,
     /// The batches that the staged ticks are in.
     batches: Vec<Arc<Vec<Tick>>>,
@@ -91,6 +93,7 @@ impl Sequencer {
             strikes: 0,
             awake: Vec::new(),
             estimates: Vec::new(),
+            connections: Vec::new(),
             epoch: Epoch { first, ..Epoch::default() },
             batches: Vec::new(),
             staged: Vec::new(),
@@ -160,6 +163,11 @@ impl Sequencer {
         mut pacer: Option<&mut dyn Pacer>,
         mut emit: impl FnMut(Epoch) -> Result<(), E>,
     ) -> Result<bool, E> {
+        for &(file, before) in &batch.continued {
+            let known = self.connections.len();
+            self.connections.extend(known..=file.max(before));
+            self.connections[file] = self.connections[before];
+        }
         for new in &batch.new_symbols {
             self.join(new);
         }
@@ -193,7 +201,7 @@ impl Sequencer {
                 }
                 let source = batch.symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
                 let symbol = self.of_source[source];
-                self.number(symbol, run.file, tick, batch_number, index as u32);
+                self.number(symbol, run, tick, batch_number, index as u32);
                 if self.gathered() >= self.limit {
                     self.arrived(run.file, index + 1 - counted, batch.entered, batch.decoded);
                     counted = index + 1;
@@ -214,7 +222,7 @@ impl Sequencer {
     pub fn end(&mut self) {
         for symbol in 0..self.slots.len() as u32 {
             // How far a window that is not over is read depends on the frontier, so on every clock entry.
-            self.catch_up(symbol, self.slots[symbol as usize].pulse.file);
+            self.catch_up(symbol);
             self.stage(symbol, What::End);
         }
         self.epoch.ended = true;
@@ -254,7 +262,7 @@ impl Sequencer {
             None => {
                 let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
                 self.numbers.insert(new.symbol.clone(), number);
-                let pulse = Pulse::new(new.file, Nanos::MIN, Nanos::MIN);
+                let pulse = Pulse::new(self.connection(new.file), Nanos::MIN, Nanos::MIN);
                 self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: false });
                 self.epoch.joined.push(Joined {
                     number,
@@ -281,33 +289,41 @@ impl Sequencer {
     }
 
     fn offset(&mut self, file: usize, offset: Nanos) {
-        self.estimate(file).by_decoder = true;
-        self.clock.set_offset(file, offset);
+        let connection = self.connection(file);
+        self.estimate(connection).by_decoder = true;
+        self.clock.set_offset(connection, offset);
     }
 
-    fn estimate(&mut self, file: usize) -> &mut Estimate {
-        if self.estimates.len() <= file {
-            self.estimates.resize_with(file + 1, Estimate::default);
+    #[inline]
+    fn connection(&self, file: usize) -> usize {
+        self.connections.get(file).copied().unwrap_or(file)
+    }
+
+    fn estimate(&mut self, connection: usize) -> &mut Estimate {
+        if self.estimates.len() <= connection {
+            self.estimates.resize_with(connection + 1, Estimate::default);
         }
-        &mut self.estimates[file]
+        &mut self.estimates[connection]
     }
 
     /// Numbers one tick, and the clock entry that its receive time brings before it.
     #[inline]
-    fn number(&mut self, symbol: u32, file: usize, tick: &Tick, batch_number: u16, index: u32) {
+    fn number(&mut self, symbol: u32, run: &Run, tick: &Tick, batch_number: u16, index: u32) {
+        let connection = self.connection(run.file);
         let mut what = What::Tick(batch_number, index);
         if let Some(received_at) = tick.received_at() {
             self.received_at = received_at.max(self.received_at.saturating_add(1));
             if self.clock.crosses(self.received_at) {
                 self.strike();
             }
-            if !self.on_time(file, tick, received_at) {
+            if !self.on_time(connection, tick, received_at) {
                 what = What::BadTime(batch_number, index);
             } else if tick.timed && self.next > self.applied {
-                self.epoch.crossings.push((file, received_at.saturating_sub(tick.exchange_ts), 1));
+                self.epoch.crossings.push((run.file, received_at.saturating_sub(tick.exchange_ts), 1));
             }
         }
-        self.catch_up(symbol, file);
+        self.catch_up(symbol);
+        self.slots[symbol as usize].pulse.connection = connection;
         self.ticks += 1;
         self.stage(symbol, what);
         self.next += 1;
@@ -325,20 +341,20 @@ impl Sequencer {
     }
 
     /// True if the tick's time is not ahead of its receive time by more than can be.
-    fn on_time(&mut self, file: usize, tick: &Tick, received_at: Nanos) -> bool {
+    fn on_time(&mut self, connection: usize, tick: &Tick, received_at: Nanos) -> bool {
         if !tick.timed || matches!(tick.event, Event::Rejected(_)) {
             return true;
         }
         let sample = received_at.saturating_sub(tick.exchange_ts);
-        let ahead = self.clock.offset(file).map_or(0, |offset| offset.saturating_sub(sample));
+        let ahead = self.clock.offset(connection).map_or(0, |offset| offset.saturating_sub(sample));
         let on_time = ahead <= self.plan.max_ahead;
-        let estimate = self.estimate(file);
+        let estimate = self.estimate(connection);
         // What is rejected says nothing of the offset, unless so far off that another must confirm it anyway.
         if !estimate.by_decoder
             && (on_time || ahead > STEP)
             && let Some(offset) = estimate.window.observe(received_at, tick.exchange_ts)
         {
-            self.clock.set_offset(file, offset);
+            self.clock.set_offset(connection, offset);
         }
         on_time
     }
@@ -350,7 +366,7 @@ impl Sequencer {
         let mut awake = std::mem::take(&mut self.awake);
         awake.retain(|&symbol| {
             let pulse = self.slots[symbol as usize].pulse;
-            let target = self.clock.frontier(pulse.file);
+            let target = self.clock.frontier(pulse.connection);
             match pulse.comes_due(&self.plan, target) {
                 Some(true) => self.stage_clock(symbol, target),
                 Some(false) => {}
@@ -364,14 +380,13 @@ impl Sequencer {
 
     /// Brings a symbol up to date with the clock entries that were not sent to it.
     #[inline]
-    fn catch_up(&mut self, symbol: u32, file: usize) {
+    fn catch_up(&mut self, symbol: u32) {
         let slot = &mut self.slots[symbol as usize];
-        slot.pulse.file = file;
         if slot.strikes == self.strikes {
             return;
         }
         slot.strikes = self.strikes;
-        let target = self.clock.frontier(file);
+        let target = self.clock.frontier(slot.pulse.connection);
         if target > slot.pulse.clocked.max(slot.pulse.frontier) {
             self.stage_clock(symbol, target);
         }

@@ -29,7 +29,7 @@ fn other_symbols_never_notice_and_the_faulty_one_stands_as_it_was() {
     let report = run(&store, &files, &sabotaged(2, Cut::Adaptive));
     assert!(report.summary.ledger.adds_up());
     assert_eq!(report.summary.faults.len(), 1, "{:?}", report.summary.faults);
-    assert!(report.summary.faults[0].1.contains("made to fail"), "{:?}", report.summary.faults);
+    assert!(report.summary.faults[0].cause.contains("made to fail"), "{:?}", report.summary.faults);
     let faulty = dumped(&store);
 
     let of_others = |dump: &str| -> String {
