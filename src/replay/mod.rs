@@ -6,6 +6,7 @@
 pub mod plan;
 pub mod stop;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,8 +228,9 @@ struct Drive {
     pace: Option<Pace>,
     adaptive: bool,
     checkpoint_every: i64,
-    last_checkpoint: Stamp,
-    start: Stamp,
+    last_checkpoint: Cell<Stamp>,
+    /// When the first tick that is to be paced came; paces are told from there.
+    paced_from: Option<Stamp>,
     complaints: Vec<Complaint>,
     complaints_in_all: u64,
 }
@@ -241,8 +243,8 @@ impl Drive {
             pace: options.speed.and_then(Pace::new),
             adaptive: options.cut == Cut::Adaptive,
             checkpoint_every: options.config.engine.checkpoint_every,
-            last_checkpoint: start,
-            start,
+            last_checkpoint: Cell::new(start),
+            paced_from: None,
             complaints: Vec::new(),
             complaints_in_all: 0,
         }
@@ -279,24 +281,26 @@ impl Drive {
 
     /// Puts a batch on the tape; false if it is to stop.
     fn push(&mut self, batch: crate::source::Batch, stop: &Stop) -> Result<bool, ReplayError> {
-        if self.last_checkpoint.elapsed_nanos() >= self.checkpoint_every {
+        let due = Due { last: &self.last_checkpoint, every: self.checkpoint_every };
+        if due.left() <= 0 {
             self.sequencer.want_snapshot();
         }
-        let mut pacer = self.pace.as_mut().map(|pace| TapePacer { pace, start: self.start, due: 0, stop });
+        let from = &mut self.paced_from;
+        let pacer = self.pace.as_mut();
+        let mut pacer = pacer.map(|pace| TapePacer { pace, from, due: 0, checkpoint: &due, stop });
         let pacer = pacer.as_mut().map(|pacer| pacer as &mut dyn Pacer);
-        let (engine, last_checkpoint) = (&mut self.engine, &mut self.last_checkpoint);
         let mut submit = |epoch: Epoch| {
             if epoch.snapshot {
-                *last_checkpoint = clock::stamp();
+                due.last.set(clock::stamp());
             }
-            engine.submit(epoch)
+            self.engine.submit(epoch)
         };
         let go_on = self.sequencer.push(batch, || clock::stamp().instant(), pacer, &mut submit)?;
         // Nothing is in work: what has gathered need not wait for more.
         if self.adaptive && !self.sequencer.is_empty() && self.engine.in_flight().0 == 0 {
             let epoch = self.sequencer.cut(clock::stamp().instant());
             if epoch.snapshot {
-                self.last_checkpoint = clock::stamp();
+                self.last_checkpoint.set(clock::stamp());
             }
             self.engine.submit(epoch)?;
         }
@@ -304,24 +308,52 @@ impl Drive {
     }
 }
 
+/// When the next checkpoint is due.
+struct Due<'a> {
+    last: &'a Cell<Stamp>,
+    /// Nanoseconds from one to the next.
+    every: i64,
+}
+
+impl Due<'_> {
+    /// Nanoseconds left until then.
+    fn left(&self) -> i64 {
+        self.every - self.last.get().elapsed_nanos()
+    }
+}
+
 /// Holds ticks back to the pace at which they came.
 struct TapePacer<'a> {
     pace: &'a mut Pace,
-    start: Stamp,
-    /// When the last tick asked about is due, in nanoseconds from the start.
+    from: &'a mut Option<Stamp>,
+    /// When the last tick asked about is due, in nanoseconds from the first.
     due: i64,
+    checkpoint: &'a Due<'a>,
     stop: &'a Stop,
+}
+
+impl TapePacer<'_> {
+    /// Nanoseconds until the last tick asked about is due.
+    fn left(&mut self) -> i64 {
+        self.due - self.from.get_or_insert_with(clock::stamp).elapsed_nanos()
+    }
 }
 
 impl Pacer for TapePacer<'_> {
     fn is_due(&mut self, tick: &Tick) -> bool {
         let due = self.pace.due(tick.received_at().unwrap_or(tick.exchange_ts));
         self.due = i64::try_from(due.as_nanos()).unwrap_or(i64::MAX);
-        self.due <= self.start.elapsed_nanos()
+        self.left() <= 0
     }
 
     fn wait(&mut self) -> bool {
-        let left = self.due - self.start.elapsed_nanos();
+        // A checkpoint that is due and was not made has nothing to write until the tick comes.
+        let checkpoint = self.checkpoint.left();
+        let left = if checkpoint > 0 { self.left().min(checkpoint) } else { self.left() };
         u64::try_from(left).map_or(true, |left| self.stop.wait(Duration::from_nanos(left)))
+    }
+
+    fn wants_snapshot(&self) -> bool {
+        self.checkpoint.left() <= 0
     }
 }

@@ -22,8 +22,10 @@ use crate::window::Plan;
 pub trait Pacer {
     /// True if the tick's time has come.
     fn is_due(&mut self, tick: &Tick) -> bool;
-    /// Waits for the last tick asked about; false if the run is to stop.
+    /// Waits for the last tick asked about, or for the next checkpoint; false if the run is to stop.
     fn wait(&mut self) -> bool;
+    /// True if a checkpoint is due.
+    fn wants_snapshot(&self) -> bool;
 }
 
 /// A symbol as the sequencer knows it.
@@ -186,22 +188,24 @@ impl Sequencer {
                     self.offset(offset.file, offset.offset);
                 }
                 let Some(tick) = ticks.get(index) else { break };
+                // What is in the database already has had its time.
                 if let Some(pacer) = &mut pacer
+                    && self.next > self.applied
                     && !pacer.is_due(tick)
                 {
                     self.arrived(run.file, index - counted, batch.entered, batch.decoded);
                     counted = index;
-                    if !self.is_empty() {
-                        emit(self.cut(now()))?;
-                        batch_number = self.open_batch(&ticks);
-                    }
-                    if !pacer.wait() {
+                    if !self.hold_back(*pacer, tick, &now, &mut emit)? {
                         return Ok(false);
                     }
+                    batch_number = self.open_batch(&ticks);
                 }
                 let source = batch.symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
                 let symbol = self.of_source[source];
                 self.number(symbol, run, tick, batch_number, index as u32);
+                if self.next <= self.applied + 1 {
+                    counted = index + 1;
+                }
                 if self.gathered() >= self.limit {
                     self.arrived(run.file, index + 1 - counted, batch.entered, batch.decoded);
                     counted = index + 1;
@@ -218,6 +222,29 @@ impl Sequencer {
         Ok(true)
     }
 
+    /// Cuts what has gathered and waits until `tick` is due, with the checkpoints that come due meanwhile. False if
+    /// the pacer stopped it.
+    fn hold_back<E>(
+        &mut self,
+        pacer: &mut dyn Pacer,
+        tick: &Tick,
+        now: &impl Fn() -> Instant,
+        emit: &mut impl FnMut(Epoch) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        loop {
+            self.snapshot_wanted |= pacer.wants_snapshot() && self.since_snapshot + self.gathered() > 0;
+            if self.snapshot_wanted || !self.is_empty() {
+                emit(self.cut(now()))?;
+            }
+            if !pacer.wait() {
+                return Ok(false);
+            }
+            if pacer.is_due(tick) {
+                return Ok(true);
+            }
+        }
+    }
+
     /// The end of all inputs, as an entry for every symbol.
     pub fn end(&mut self) {
         for symbol in 0..self.slots.len() as u32 {
@@ -232,9 +259,10 @@ impl Sequencer {
 
     /// Makes what has gathered an epoch.
     pub fn cut(&mut self, now: Instant) -> Epoch {
-        // As long as a resumed run is behind its last checkpoint there is nothing to take a snapshot of.
+        // As long as a resumed run is behind its last checkpoint there is nothing to take a snapshot of. If it ends
+        // there, its inputs are not what they were, which the ledgers will show.
         let wanted = self.snapshot_wanted || self.since_snapshot + self.gathered() >= self.checkpoint_entries;
-        let snapshot = wanted && self.next > self.applied;
+        let snapshot = wanted && (self.next > self.applied || self.epoch.ended);
         self.since_snapshot = if snapshot { 0 } else { self.since_snapshot + self.gathered() };
         self.snapshot_wanted &= !snapshot;
         self.group();
@@ -263,7 +291,8 @@ impl Sequencer {
                 let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
                 self.numbers.insert(new.symbol.clone(), number);
                 let pulse = Pulse::new(self.connection(new.file), Nanos::MIN, Nanos::MIN);
-                self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: false });
+                // It has a snapshot from the first: a checkpoint may come before its first tick.
+                self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: true });
                 self.epoch.joined.push(Joined {
                     number,
                     symbol: new.symbol.clone(),
