@@ -32,6 +32,8 @@ impl Stop {
         let stop = Stop::default();
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop.asked))?;
+            // Set in the handler itself: a second signal must find it set, whatever the threads are doing.
+            signal_hook::flag::register(signal, Arc::clone(&stop.asked))?;
         }
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let asking = stop.clone();
