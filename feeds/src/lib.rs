@@ -23,4 +23,6 @@ pub mod time;
 
 pub mod symbol;
 
+mod word;
+
 pub mod formats;

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::word::Word;
+
 /// The number of a symbol in one [`SymbolTable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SymbolId(pub u32);
@@ -65,7 +67,12 @@ pub struct SymbolTable {
     texts: Vec<u8>,
     /// A power of two of places, at least twice the number of keys: 0 is free, else the key's index + 1.
     places: Vec<u32>,
+    /// Short aliases that were lately asked for, as [`Word::key`]s, by hash; nothing or [`RECENT`] of them.
+    recent: Vec<(u128, SymbolId)>,
 }
+
+/// Places for short aliases, a power of two.
+const RECENT: usize = 1 << 12;
 
 /// What a key's text is, so that a native name and an alias of the same text do not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +126,33 @@ impl SymbolTable {
     #[inline]
     pub fn by_alias(&self, text: &[u8]) -> Option<SymbolId> {
         self.find(KeyKind::Alias, text)
+    }
+
+    /// As [`SymbolTable::by_alias`], for the first `length` (at most fifteen) bytes of `word`.
+    #[inline(always)]
+    pub(crate) fn by_short_alias(&mut self, word: Word, length: usize) -> Option<SymbolId> {
+        let key = word.key(length);
+        let place = recent_place(key);
+        // An alias lies where its hash says, or beside that.
+        for place in [place, place ^ 1] {
+            if let Some((known, id)) = self.recent.get(place)
+                && *known == key
+            {
+                return Some(*id);
+            }
+        }
+        self.remember(key, length)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember(&mut self, key: u128, length: usize) -> Option<SymbolId> {
+        let id = self.by_alias(key.to_le_bytes().get(..length)?)?;
+        self.recent.resize(RECENT, (0, id));
+        let place = recent_place(key);
+        let free = [place, place ^ 1].into_iter().find(|place| self.recent[*place].0 == 0);
+        self.recent[free.unwrap_or(place)] = (key, id);
+        Some(id)
     }
 
     /// From now on `text` stands for `symbol` in [`SymbolTable::by_alias`]: how a file writes a symbol.
@@ -209,6 +243,13 @@ fn place_of(hash: u64, mask: usize) -> usize {
     (hash >> 32) as usize & mask
 }
 
+/// Where in [`SymbolTable::recent`] a key belongs.
+#[inline(always)]
+fn recent_place(key: u128) -> usize {
+    let folded = key as u64 ^ ((key >> 64) as u64).rotate_left(29);
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize & (RECENT - 1)
+}
+
 /// A quick hash of short texts; texts come from files that their owner chose to read, so it need not withstand
 /// made-up collisions beyond going slow.
 #[inline]
@@ -274,6 +315,29 @@ mod tests {
         assert_eq!(ids, [0, 1, 0, 0, 2, 1]);
         let texts: Vec<&str> = table.symbols().iter().map(Symbol::as_str).collect();
         assert_eq!(texts, ["binance:BTCUSDT", "binance:ETHUSDT", "binance:X"]);
+    }
+
+    #[test]
+    fn short_aliases_are_those_of_the_table() {
+        let mut table = SymbolTable::new("v");
+        let texts: Vec<String> =
+            (0..9_000).map(|n| format!("{}{n}", "ABCDEFGHIJK".get(n % 9..).unwrap())).collect();
+        let short = |table: &mut SymbolTable, text: &str| {
+            let padded = format!("{text},ABCDEFGHIJKLMNOP");
+            table.by_short_alias(Word::load(padded.as_bytes(), 0).unwrap(), text.len())
+        };
+        for text in &texts {
+            assert_eq!(short(&mut table, text), None, "{text} before it is met");
+            let id = table.alias(text.as_bytes(), &Symbol::new("v", text));
+            assert_eq!(short(&mut table, text), Some(id), "{text}");
+            assert_eq!(short(&mut table, ""), None);
+        }
+        for (n, text) in texts.iter().enumerate().rev() {
+            assert_eq!(short(&mut table, text), Some(SymbolId(n as u32)), "{text} again");
+            assert_eq!(short(&mut table, text), table.by_alias(text.as_bytes()));
+        }
+        table.intern(b"NATIVE");
+        assert_eq!(short(&mut table, "NATIVE"), None);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Format for Csv {
     }
 }
 
-fn open(head: &Head<'_>) -> Result<Table, FormatError> {
+pub(super) fn open(head: &Head<'_>) -> Result<Table, FormatError> {
     let mut lines = written(head.bytes);
     let no_header =
         || FormatError::NotThis("no header line of column names at the start of the file".to_owned());

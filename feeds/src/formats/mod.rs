@@ -16,6 +16,8 @@ mod value;
 
 mod name;
 
+mod shape;
+
 mod table;
 
 mod capture;

@@ -1,8 +1,9 @@
 //! Files of comma-separated rows, each of which says all that is needed: one engine for every such format.
 //!
 //! What the columns mean and how times are written is settled when the file is opened, from its head, so a block
-//! decodes alike wherever it was cut. This is the hot path of every replay: a row is cut into fields eight bytes at
-//! a time, nothing is allocated for it, and all that is rare (quotes, blanks, headers, faults) is out of line.
+//! decodes alike wherever it was cut. This is the hot path of every replay: rows of the commonest shapes are read by
+//! [`shape`](super::shape); any other is cut into fields eight bytes at a time, nothing is allocated for it, and all
+//! that is rare (quotes, blanks, headers, faults) is out of line.
 
 use memchr::{memchr, memchr2};
 
@@ -13,12 +14,17 @@ use crate::time::Nanos;
 use crate::venue::{DuplicateKey, Venue};
 
 use super::line::{bare, is_blank};
+use super::shape::Shape;
 use super::stamp::Stamps;
 use super::value::{self, Bad, Fault};
 use super::{Decoded, Decoder, MAX_LINE_BYTES, name, tardis};
 
 /// Most columns that a row may have.
 pub(super) const MAX_COLUMNS: usize = 64;
+
+/// Rows that may be of another shape than the columns tell, besides one for every two that are of it, before the
+/// rest of their block is read the long way without trying.
+const PATIENCE: u64 = 64;
 
 /// Which column is what, from 0.
 #[derive(Clone, Copy, Debug)]
@@ -325,8 +331,9 @@ fn quote(fields: &Fields, row: &[u8], id: Option<usize>, sides: [usize; 4]) -> R
     Ok(Event::Quote(Quote::new(id, bid, bid_size, ask, ask_size)))
 }
 
-impl Decoder for Table {
-    fn decode(&mut self, block: &[u8], out: &mut Decoded) {
+impl Table {
+    /// Decodes `block`, whose rows may be of `shape`.
+    pub(super) fn decode_as(&mut self, shape: Shape, block: &[u8], out: &mut Decoded) {
         let fixed = match &self.naming {
             Naming::Fixed(symbol) => Some(self.symbols.intern_full(symbol)),
             _ => None,
@@ -334,29 +341,76 @@ impl Decoder for Table {
         out.output.ticks.reserve(block.len() / self.row_bytes.max(16) + 16);
         let mut fields = Fields::new();
         let mut rest = block;
-        let mut line = 0;
-        let mut taken = 0;
+        let (mut line, mut taken) = (0, 0);
+        let (mut plain, mut misses) = (0, 0);
         while !rest.is_empty() {
+            if shape != Shape::Other && misses < PATIENCE + plain / 2 {
+                let (rows, behind) =
+                    plain_rows(shape, block, rest, fixed, &mut self.symbols, &mut out.output.ticks);
+                (line, plain, rest) = (line + rows, plain + rows, behind);
+                misses += 1;
+                if rest.is_empty() {
+                    break;
+                }
+            }
             let (row, behind, quoted) = next_row(rest);
             rest = behind;
-            let result = if row.len() > MAX_LINE_BYTES {
-                Err(Fault::Broken("the line is longer than 1 MiB"))
-            } else {
-                if quoted {
-                    fields.split_quoted(row)
-                } else {
-                    fields.split(row)
-                }
-                self.row(&fields, row, fixed, &mut out.output.ticks)
-            };
-            match result {
+            match self.any_row(&mut fields, row, quoted, fixed, &mut out.output.ticks) {
                 Ok(()) => taken += 1,
                 Err(fault) => self.odd(&fields, row, line, fault, out),
             }
             line += 1;
         }
         out.lines += line;
-        out.frames.count_ticks(taken);
+        out.frames.count_ticks(plain + taken);
+    }
+
+    /// Decodes one row of whatever shape onto `ticks`.
+    #[inline]
+    fn any_row(
+        &mut self,
+        fields: &mut Fields,
+        row: &[u8],
+        quoted: bool,
+        fixed: Option<SymbolId>,
+        ticks: &mut Vec<Tick>,
+    ) -> Result<(), Fault> {
+        if row.len() > MAX_LINE_BYTES {
+            return Err(Fault::Broken("the line is longer than 1 MiB"));
+        }
+        if quoted {
+            fields.split_quoted(row);
+        } else {
+            fields.split(row);
+        }
+        self.row(fields, row, fixed, ticks)
+    }
+}
+
+/// Decodes the first rows of `rest`, with which `block` ends, as long as they are of `shape`. Gives their number,
+/// and the rest behind them.
+#[inline(always)]
+fn plain_rows<'b>(
+    shape: Shape,
+    block: &'b [u8],
+    rest: &'b [u8],
+    fixed: Option<SymbolId>,
+    symbols: &mut SymbolTable,
+    ticks: &mut Vec<Tick>,
+) -> (u64, &'b [u8]) {
+    let mut at = block.len() - rest.len();
+    let mut rows = 0;
+    while let Some((tick, next)) = shape.row(block, at, fixed, symbols) {
+        ticks.push(tick);
+        at = next;
+        rows += 1;
+    }
+    (rows, block.get(at..).unwrap_or_default())
+}
+
+impl Decoder for Table {
+    fn decode(&mut self, block: &[u8], out: &mut Decoded) {
+        self.decode_as(Shape::of(&self.columns, &self.naming, self.stamps), block, out);
     }
 
     fn finish(&mut self, _out: &mut Decoded) {}
