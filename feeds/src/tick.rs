@@ -183,6 +183,9 @@ pub struct Tick {
     pub timed: bool,
     /// True if the venue marks it as past (sent again on subscribing): counted, not aggregated.
     pub history: bool,
+    /// True for a trade that is none of the market's (an insurance fund's, a forced one): counted with `history`, not
+    /// aggregated, and its id is not missing.
+    pub excluded: bool,
     /// What happened.
     pub event: Event,
 }
@@ -193,7 +196,7 @@ impl Tick {
     #[inline]
     pub fn new(symbol: SymbolId, exchange_ts: Nanos, received_at: Option<Nanos>, event: Event) -> Tick {
         let received_at = received_at.unwrap_or(Nanos::MIN);
-        Tick { exchange_ts, received_at, symbol, timed: true, history: false, event }
+        Tick { exchange_ts, received_at, symbol, timed: true, history: false, excluded: false, event }
     }
 
     /// When its bytes came in by our clock; `None` in files that do not say.

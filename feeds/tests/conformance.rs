@@ -85,6 +85,7 @@ fn describe_tick(tick: &Tick, symbols: &SymbolTable) -> String {
     let symbol = &symbols.symbols()[tick.symbol.0 as usize];
     let untimed = if tick.timed { "" } else { " untimed" };
     let history = if tick.history { " history" } else { "" };
+    let history = if tick.excluded { " excluded" } else { history };
     format!("{symbol} {}{untimed}{history} {:?}", time::format(tick.exchange_ts), tick.event)
 }
 

@@ -96,10 +96,9 @@ impl Committer {
         // Room for every epoch in flight, and for the one that may exceed the credit alone.
         let (done, finished) = bounded(EPOCHS_IN_FLIGHT + 1);
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
-            let result = run(setup, &credit, &finished);
-            // Whoever waits for credit must not wait for ever.
-            credit.close();
-            result
+            // Whoever waits for credit must not wait for ever, however this ends.
+            let _closing = Closing(credit.clone());
+            run(setup, &credit, &finished)
         })?;
         Ok(Committer { thread, done })
     }
@@ -117,6 +116,15 @@ impl Committer {
     pub fn finish(self) -> Result<Summary, CommitError> {
         drop(self.done);
         self.thread.join().unwrap_or(Err(CommitError::Panicked("committer")))
+    }
+}
+
+/// Closes the credit when it goes.
+struct Closing(Credit);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -312,6 +312,11 @@ fn tick_flags(tick: &Tick) -> String {
         Event::Rejected(Rejection::Dropped) => Some("dropped"),
         Event::Trade(_) | Event::Quote(_) => None,
     };
-    let flags = [(!tick.timed).then_some("untimed"), tick.history.then_some("history"), why];
+    let flags = [
+        (!tick.timed).then_some("untimed"),
+        tick.history.then_some("history"),
+        tick.excluded.then_some("excluded"),
+        why,
+    ];
     flags.into_iter().flatten().collect::<Vec<_>>().join("|")
 }

@@ -1,7 +1,8 @@
 //! Ticks that are kept: chunks of the tape, and late ones.
 //!
 //! # Bytes
-//! A tick: kind (0 trade, 1 quote, 2 rejected) with bit 4 if not timed and bit 5 if history; exchange time; option of
+//! A tick: kind (0 trade, 1 quote, 2 rejected) with bit 4 if not timed and bit 5 if history, bit 6 if
+//! excluded; exchange time; option of
 //! receive time; then the trade, the quote, or nothing. A chunk: version 1, number of ticks, then each: tape number −
 //! number of the one before (the first: 0 from the key), symbol, tick. A late tick: version 1, tick.
 
@@ -16,6 +17,7 @@ use crate::symbol::snapshot::{decode_quote, decode_trade, encode_quote, encode_t
 const VERSION: u8 = 1;
 const UNTIMED: u8 = 1 << 4;
 const HISTORY: u8 = 1 << 5;
+const EXCLUDED: u8 = 1 << 6;
 
 /// A chunk of the tape being built.
 #[derive(Debug, Default)]
@@ -108,7 +110,9 @@ fn encode_tick(tick: &Tick, out: &mut Vec<u8>) {
         Event::Quote(_) => 1,
         Event::Rejected(_) => 2,
     };
-    out.put_u8(kind | if tick.timed { 0 } else { UNTIMED } | if tick.history { HISTORY } else { 0 });
+    let mark = |set: bool, bit: u8| if set { bit } else { 0 };
+    let marks = mark(!tick.timed, UNTIMED) | mark(tick.history, HISTORY) | mark(tick.excluded, EXCLUDED);
+    out.put_u8(kind | marks);
     out.put_i64(tick.exchange_ts);
     out.put_u8(u8::from(tick.received_at().is_some()));
     if let Some(received_at) = tick.received_at() {
@@ -138,6 +142,7 @@ fn decode_tick(symbol: SymbolId, from: &mut Reader<'_>) -> Result<Tick, CodecErr
     let mut tick = Tick::new(symbol, exchange_ts, received_at, event);
     tick.timed = kind & UNTIMED == 0;
     tick.history = kind & HISTORY != 0;
+    tick.excluded = kind & EXCLUDED != 0;
     Ok(tick)
 }
 

@@ -121,6 +121,15 @@ impl Seen {
         }
     }
 
+    /// Notes a trade that is none of the market's: if it is the next by id, none is missing.
+    pub fn pass_over(&mut self, ts: Nanos, trade: &Trade) {
+        if let (Seen::Contiguous(ids), Some(id)) = (self, trade.id())
+            && ids.range.is_some_and(|range| range.highest.checked_add(1) == Some(id))
+        {
+            ids.see(id, ts);
+        }
+    }
+
     /// Notes a quote.
     #[inline]
     pub fn quote(&mut self, quote: &Quote) -> Verdict {

@@ -153,6 +153,11 @@ impl SymbolState {
 
     #[inline]
     fn apply_trade(&mut self, plan: &Plan, number: u64, tick: &Tick, trade: &Trade, out: &mut Outcomes) {
+        if tick.excluded {
+            self.trades_seen.pass_over(tick.exchange_ts, trade);
+            self.ledger.history += 1;
+            return;
+        }
         if tick.history {
             // It is in no window, so its id is still missing there.
             self.ledger.history += 1;

@@ -72,7 +72,8 @@ impl Clock {
         for connection in &mut self.connections {
             // Without an offset nothing is known of the venue's time.
             let Some(offset) = connection.offset else { continue };
-            connection.frontier = connection.frontier.max(second - offset - plan.idle);
+            connection.frontier =
+                connection.frontier.max(second.saturating_sub(offset).saturating_sub(plan.idle));
         }
     }
 

@@ -15,6 +15,7 @@ use super::clock::{Clock, Pulse};
 use super::cut::Cut;
 use super::epoch::{Arrival, Epoch, Joined, Sequenced, Share};
 use super::staged::{Staged, What};
+use crate::config::limits::JUMP_MAX;
 use crate::source::{Batch, NewSymbol, Run};
 use crate::window::Plan;
 
@@ -47,6 +48,8 @@ pub struct Sequencer {
     /// Entries up to here were applied by the run that is being resumed.
     applied: u64,
     received_at: Nanos,
+    /// A receive time far ahead that waits for the next to confirm it.
+    leap: Option<Nanos>,
     ticks: u64,
     numbers: FxHashMap<Symbol, u32>,
     slots: Vec<Slot>,
@@ -87,6 +90,7 @@ impl Sequencer {
             next: first,
             applied,
             received_at: Nanos::MIN,
+            leap: None,
             ticks: 0,
             numbers: FxHashMap::default(),
             slots: Vec::new(),
@@ -320,7 +324,14 @@ impl Sequencer {
     fn offset(&mut self, file: usize, offset: Nanos) {
         let connection = self.connection(file);
         self.estimate(connection).by_decoder = true;
-        self.clock.set_offset(connection, offset);
+        self.believe_offset(connection, offset);
+    }
+
+    /// A clock that is minutes behind its venue's is a bad time of the venue's, not an offset.
+    fn believe_offset(&mut self, connection: usize, offset: Nanos) {
+        if offset >= -JUMP_MAX {
+            self.clock.set_offset(connection, offset);
+        }
     }
 
     #[inline]
@@ -341,7 +352,7 @@ impl Sequencer {
         let connection = self.connection(run.file);
         let mut what = What::Tick(batch_number, index);
         if let Some(received_at) = tick.received_at() {
-            self.received_at = received_at.max(self.received_at.saturating_add(1));
+            self.received_at = self.believed(received_at).max(self.received_at.saturating_add(1));
             if self.clock.crosses(self.received_at) {
                 self.strike();
             }
@@ -356,7 +367,11 @@ impl Sequencer {
         self.ticks += 1;
         self.stage(symbol, what);
         self.next += 1;
-        if matches!(what, What::Tick(..)) && !tick.history && !matches!(tick.event, Event::Rejected(_)) {
+        if matches!(what, What::Tick(..))
+            && !tick.history
+            && !tick.excluded
+            && !matches!(tick.event, Event::Rejected(_))
+        {
             let slot = &mut self.slots[symbol as usize];
             slot.pulse.newest = slot.pulse.newest.max(tick.exchange_ts);
             if tick.timed {
@@ -369,21 +384,31 @@ impl Sequencer {
         }
     }
 
+    /// The receive time, unless it alone leaps ahead: then one that the next has not confirmed moves nothing. (Receive
+    /// times go on from the highest; one in a far year would hold the clock of all that follow.)
+    fn believed(&mut self, received_at: Nanos) -> Nanos {
+        let leaps = self.received_at != Nanos::MIN && received_at > self.received_at.saturating_add(JUMP_MAX);
+        let confirmed = self.leap.is_some_and(|leap| received_at > leap.saturating_sub(JUMP_MAX));
+        self.leap = (leaps && !confirmed).then_some(received_at);
+        if self.leap.is_some() { Nanos::MIN } else { received_at }
+    }
+
     /// True if the tick's time is not ahead of its receive time by more than can be.
     fn on_time(&mut self, connection: usize, tick: &Tick, received_at: Nanos) -> bool {
         if !tick.timed || matches!(tick.event, Event::Rejected(_)) {
             return true;
         }
         let sample = received_at.saturating_sub(tick.exchange_ts);
+        // Before the first estimate all that is known is that two clocks do not differ by minutes.
         let ahead = self.clock.offset(connection).map_or(0, |offset| offset.saturating_sub(sample));
-        let on_time = ahead <= self.plan.max_ahead;
+        let on_time = ahead <= self.plan.max_ahead && (ahead != 0 || sample >= -JUMP_MAX);
         let estimate = self.estimate(connection);
         // What is rejected says nothing of the offset, unless so far off that another must confirm it anyway.
         if !estimate.by_decoder
             && (on_time || ahead > STEP)
             && let Some(offset) = estimate.window.observe(received_at, tick.exchange_ts)
         {
-            self.clock.set_offset(connection, offset);
+            self.believe_offset(connection, offset);
         }
         on_time
     }

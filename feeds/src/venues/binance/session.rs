@@ -119,7 +119,7 @@ impl BinanceSession {
             return Ok(FrameKind::PassedOver(stream.kind()));
         }
         let mut tick = sink.tick(symbol, row.time, row.trade().map(Event::Trade));
-        tick.history = row.off_market;
+        tick.excluded = row.off_market;
         sink.out.ticks.push(tick);
         Ok(FrameKind::Ticks)
     }
