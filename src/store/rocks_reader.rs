@@ -38,6 +38,14 @@ pub struct RocksReader {
     folder: PrivateFolder,
 }
 
+#[cfg(test)]
+impl RocksReader {
+    /// Its private folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+}
+
 impl RocksReader {
     /// Opens the database in the directory `path`. Nothing is written there.
     ///
