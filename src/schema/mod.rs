@@ -23,6 +23,9 @@ pub mod run;
 pub mod symbols;
 pub mod ticks;
 
+#[cfg(test)]
+mod tests;
+
 use ::feeds::time::Nanos;
 
 use crate::codec::CodecError;
