@@ -9,6 +9,7 @@ use super::args::ReplayArgs;
 use crate::latency::{Latencies, Row};
 use crate::output::{Cell, Column, ColumnKind, Format, write};
 use crate::replay::{Ending, Report};
+use crate::source::SourceError;
 use crate::symbol::ledger::Ledger;
 
 /// The summary for people.
@@ -21,6 +22,9 @@ pub(super) fn text(args: &ReplayArgs, report: &Report, out: &mut (dyn Write + Se
         }
         Ending::Complete => writeln!(out, "replayed into {db}")?,
         Ending::Stopped => writeln!(out, "stopped; the same command with --resume goes on from here")?,
+        Ending::Damaged(SourceError::Strict { .. }) => {
+            writeln!(out, "stopped at a bad line; --resume without --strict counts it and goes on")?;
+        }
         Ending::Damaged(_) => writeln!(out, "replayed into {db}, as far as the input is whole")?,
     }
     let ledger = &summary.ledger;

@@ -187,10 +187,15 @@ impl Attempt<'_> {
     }
 }
 
+/// What the database holds is all of it.
 fn nothing_left(job: &Job) -> Report {
+    let mut summary = Summary { applied: job.run.applied, symbols: job.members.len(), ..Summary::default() };
+    for member in &job.members {
+        summary.ledger.merge(member.state.ledger());
+    }
     Report {
         ending: Ending::NothingLeft,
-        summary: Summary { applied: job.run.applied, ..Summary::default() },
+        summary,
         complaints: Vec::new(),
         complaints_in_all: 0,
         took: Duration::ZERO,

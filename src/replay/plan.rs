@@ -123,8 +123,7 @@ pub fn job(
         }
     };
     let done = run.progress == Progress::Complete;
-    let members = if done { Vec::new() } else { members(&**store, plan)? };
-    Ok(Job { run, members, done })
+    Ok(Job { run, members: members(&**store, plan)?, done })
 }
 
 /// All runs, in order.

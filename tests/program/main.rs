@@ -4,6 +4,21 @@
 /// Files after files: `--append` against one replay of all.
 mod append;
 
+/// Inputs that are not what they should be.
+mod bad_input;
+
+/// Databases and options that are refused, and what they hold after that.
+mod refused;
+
+/// A full disk.
+mod disk;
+
+/// Forms of output, against each other.
+mod formats;
+
+/// Late ticks, gaps, kept ticks.
+mod keeping;
+
 /// Killed at any point and resumed.
 mod kills;
 
@@ -15,6 +30,9 @@ mod beside;
 
 /// Signals.
 mod signals;
+
+/// Times that cannot be.
+mod times;
 
 /// What the others share.
 mod support;
