@@ -22,6 +22,9 @@ mod keeping;
 /// Killed at any point and resumed.
 mod kills;
 
+/// Real captures.
+mod captures;
+
 /// One answer, whatever the threads, epochs and speed.
 mod same;
 
