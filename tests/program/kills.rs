@@ -38,7 +38,7 @@ fn kill_and_resume(folder: &Folder, input: &str, wanted: &str, kills: u64, draws
             let way = WAYS[draws.below(WAYS.len() as u64) as usize];
             let line = format!("replay {input} --db {db} --config c.toml --resume --keep-ticks {way}");
             let mut running = folder.start(&line);
-            pause(Duration::from_nanos(draws.below(whole.as_nanos() as u64 / 2)));
+            pause(Duration::from_nanos(draws.below(whole.as_nanos() as u64)));
             if running.ended().is_none() {
                 running.signal("KILL");
             }

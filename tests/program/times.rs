@@ -63,20 +63,21 @@ fn a_time_that_cannot_be_stops_nothing() {
     }
 }
 
-/// The first tick of a file without receive times is an hour ahead of all others. (With receive times it sets the first
-/// estimate of the offset between the clocks, and nothing shows it to be wrong.)
+/// The first tick of a file is an hour ahead of all others.
 #[test]
 fn a_first_time_that_cannot_be_stops_nothing() {
-    let folder = Folder::new();
-    let text = tape(START + HOUR, 0, false);
-    let mut lines: Vec<&str> = text.lines().collect();
-    let bad = lines.remove(3);
-    lines.insert(1, bad);
-    folder.write("a.csv", lines.join("\n") + "\n");
-    folder.run("replay a.csv --db db").fine();
-    for symbol in ["AAA", "BBB"] {
-        let trades =
-            seconds(&folder, symbol).iter().map(|(_, trades)| trades.parse::<u64>().unwrap()).sum::<u64>();
-        assert_eq!(trades, 500, "{symbol}");
+    for receive_times in [false, true] {
+        let folder = Folder::new();
+        let text = tape(START + HOUR, 0, receive_times);
+        let mut lines: Vec<&str> = text.lines().collect();
+        let bad = lines.remove(3);
+        lines.insert(1, bad);
+        folder.write("a.csv", lines.join("\n") + "\n");
+        folder.run("replay a.csv --db db").fine();
+        for symbol in ["AAA", "BBB"] {
+            let counts = seconds(&folder, symbol);
+            let trades = counts.iter().map(|(_, trades)| trades.parse::<u64>().unwrap()).sum::<u64>();
+            assert_eq!(trades, 500, "{symbol}, with receive times: {receive_times}: {counts:?}");
+        }
     }
 }
