@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod cut;
 pub mod epoch;
+mod received;
 pub mod sequencer;
 mod staged;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use super::clock::{Clock, Pulse};
 use super::cut::Cut;
 use super::epoch::{Arrival, Epoch, Joined, Sequenced, Share};
+use super::received::Received;
 use super::staged::{Staged, What};
 use crate::config::limits::JUMP_MAX;
 use crate::source::{Batch, NewSymbol, Run};
@@ -47,9 +48,7 @@ pub struct Sequencer {
     next: u64,
     /// Entries up to here were applied by the run that is being resumed.
     applied: u64,
-    received_at: Nanos,
-    /// A receive time far ahead that waits for the next to confirm it.
-    leap: Option<Nanos>,
+    received: Received,
     ticks: u64,
     numbers: FxHashMap<Symbol, u32>,
     slots: Vec<Slot>,
@@ -89,8 +88,7 @@ impl Sequencer {
             cut,
             next: first,
             applied,
-            received_at: Nanos::MIN,
-            leap: None,
+            received: Received::default(),
             ticks: 0,
             numbers: FxHashMap::default(),
             slots: Vec::new(),
@@ -137,12 +135,6 @@ impl Sequencer {
     #[must_use]
     pub fn next_number(&self) -> u64 {
         self.next
-    }
-
-    /// The receive time of the last entry that had one; `Nanos::MIN` before.
-    #[must_use]
-    pub fn received_at(&self) -> Nanos {
-        self.received_at
     }
 
     /// True if nothing has gathered.
@@ -352,8 +344,8 @@ impl Sequencer {
         let connection = self.connection(run.file);
         let mut what = What::Tick(batch_number, index);
         if let Some(received_at) = tick.received_at() {
-            self.received_at = self.believed(received_at).max(self.received_at.saturating_add(1));
-            if self.clock.crosses(self.received_at) {
+            let stamp = self.received.stamp(received_at);
+            if self.clock.crosses(stamp) {
                 self.strike();
             }
             if !self.on_time(connection, tick, received_at) {
@@ -382,15 +374,6 @@ impl Sequencer {
                 self.awake.push(symbol);
             }
         }
-    }
-
-    /// The receive time, unless it alone leaps ahead: then one that the next has not confirmed moves nothing. (Receive
-    /// times go on from the highest; one in a far year would hold the clock of all that follow.)
-    fn believed(&mut self, received_at: Nanos) -> Nanos {
-        let leaps = self.received_at != Nanos::MIN && received_at > self.received_at.saturating_add(JUMP_MAX);
-        let confirmed = self.leap.is_some_and(|leap| received_at > leap.saturating_sub(JUMP_MAX));
-        self.leap = (leaps && !confirmed).then_some(received_at);
-        if self.leap.is_some() { Nanos::MIN } else { received_at }
     }
 
     /// True if the tick's time is not ahead of its receive time by more than can be.
