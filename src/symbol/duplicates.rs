@@ -121,6 +121,15 @@ impl Seen {
         }
     }
 
+    /// Notes that a trade that was missing has come too late for its windows: they are as they were.
+    pub fn lose(&mut self, verdict: Verdict) {
+        if let (Seen::Contiguous(ids), Verdict::Fills(hole)) = (self, verdict) {
+            // Reported already, or about to be among the late ticks: it only keeps marking windows.
+            ids.lost.push(Hole { declared: true, ..hole });
+            ids.merge_lost();
+        }
+    }
+
     /// Notes a trade that is none of the market's: if it is the next by id, none is missing.
     pub fn pass_over(&mut self, ts: Nanos, trade: &Trade) {
         if let (Seen::Contiguous(ids), Some(id)) = (self, trade.id())
@@ -253,12 +262,16 @@ impl Contiguous {
             hole.declared = true;
             report(*hole);
         }
+        self.merge_lost();
+        self.set_due();
+    }
+
+    fn merge_lost(&mut self) {
         while self.lost.len() > LOST_HOLES {
             let oldest = self.lost.remove(0);
             let next = &mut self.lost[0];
             (next.after, next.before) = (next.after.min(oldest.after), next.before.max(oldest.before));
         }
-        self.set_due();
     }
 
     fn fill(&mut self, index: usize, id: u64) -> Hole {

@@ -175,6 +175,7 @@ impl SymbolState {
         });
         if placed == Placed::Late {
             self.late.add_trade(crate::stat::Key { ts, number }, trade);
+            self.trades_seen.lose(verdict);
         }
         self.count(placed, number, tick, out);
         if verdict != Verdict::New {

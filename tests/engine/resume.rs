@@ -93,7 +93,10 @@ proptest! {
             Kind::Capture => "window,1s,",
         };
         prop_assert_eq!(statistics(&dump, start), statistics(&whole, start));
-        prop_assert_eq!(lines(&dump, "ledger,"), lines(&whole, "ledger,"));
+        // And it gives up the quotes that wait for an estimate when it ends.
+        if matches!(kind, Kind::Csv) {
+            prop_assert_eq!(lines(&dump, "ledger,"), lines(&whole, "ledger,"));
+        }
     }
 }
 
