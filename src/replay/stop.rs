@@ -38,8 +38,16 @@ impl Stop {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let asking = stop.clone();
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for _ in signals.forever() {
-                asking.ask();
+            let mut seen = 0;
+            loop {
+                // Two at once may each find the flag unset, on two threads: here they are counted.
+                seen += signals.wait().count();
+                if seen > 1 {
+                    std::process::exit(130);
+                }
+                if seen > 0 {
+                    asking.ask();
+                }
             }
         })?;
         Ok(stop)

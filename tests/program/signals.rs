@@ -78,20 +78,27 @@ fn stopped_before_the_first_checkpoint() {
     assert_eq!(folder.digest("stopped"), wanted);
 }
 
-/// The second signal does not wait for anything. The process is held while both are sent, so that it cannot end in
-/// good order between them.
+/// The second signal does not wait for anything. The process is held while both are sent; if it still ends in good
+/// order between them, which a busy machine allows, that is no answer, and it is asked again.
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let folder = Folder::new();
-    folder.trades("a.csv");
-    let wanted = whole(&folder);
-    let mut running = midway(&folder, 0);
-    for signal in ["STOP", "INT", "TERM", "CONT"] {
-        running.signal(signal);
+    for _ in 0..10 {
+        let folder = Folder::new();
+        folder.trades("a.csv");
+        let wanted = whole(&folder);
+        let mut running = midway(&folder, 0);
+        for signal in ["STOP", "INT", "TERM", "CONT"] {
+            running.signal(signal);
+        }
+        let code = running.wait().code();
+        folder.run("replay a.csv --db stopped --config c.toml --resume").fine();
+        assert_eq!(folder.digest("stopped"), wanted);
+        if code == Some(130) {
+            return;
+        }
+        assert_eq!(code, Some(0));
     }
-    assert_eq!(running.wait().code(), Some(130));
-    folder.run("replay a.csv --db stopped --config c.toml --resume").fine();
-    assert_eq!(folder.digest("stopped"), wanted);
+    panic!("ten times it ended in good order in spite of a second signal");
 }
 
 /// A slow replay has checkpoints by time, too: what it has done shows, though its block is not at its end.
