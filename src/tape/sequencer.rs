@@ -131,12 +131,6 @@ impl Sequencer {
         self.ticks
     }
 
-    /// The number of the next entry.
-    #[must_use]
-    pub fn next_number(&self) -> u64 {
-        self.next
-    }
-
     /// True if nothing has gathered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
