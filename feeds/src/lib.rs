@@ -11,6 +11,8 @@ pub mod frame;
 
 pub mod venue;
 
+pub mod live;
+
 pub mod venues;
 
 pub mod offset;
@@ -22,6 +24,10 @@ pub mod number;
 pub mod time;
 
 pub mod symbol;
+
+mod json;
+
+mod requests;
 
 mod word;
 

@@ -3,6 +3,7 @@
 //! A session gets bytes and a receive time and returns what it wants done. It does nothing itself.
 
 use crate::frame::{Frame, FrameKind};
+use crate::live::{Live, Notice, PastTrades, Stream, Ticket};
 use crate::symbol::{SymbolId, SymbolTable};
 use crate::tick::Tick;
 use crate::time::Nanos;
@@ -49,10 +50,40 @@ pub trait Venue: Sync {
     fn recognises(&self, payload: &[u8]) -> bool;
     /// A fresh session for one connection.
     fn open(&self) -> Box<dyn Session>;
+    /// How to reach it and what it allows; `None` for a protocol of the past that only files have.
+    fn live(&self) -> Option<&'static Live>;
+    /// Where to ask for the address of a connection, if that is not constant.
+    fn ticket(&self) -> Option<&'static dyn Ticket> {
+        None
+    }
+    /// Where to ask for trades of the past by id, if that can be.
+    fn past_trades(&self) -> Option<&'static dyn PastTrades> {
+        None
+    }
 }
 
 /// The decoding state of one connection.
+///
+/// Ticks follow from the frames alone: what [`Session::greet`], [`Session::subscribe`], [`Session::unsubscribe`] and
+/// [`Session::ping`] do to a session never shows in one, because a recording has frames and no calls. `now` is for
+/// venues that want the time in a message.
 pub trait Session: Send {
+    /// The connection is open: puts what comes before any subscription into `out.sends`.
+    fn greet(&mut self, now: Nanos, out: &mut Output) {
+        let _ = (now, out);
+    }
+    /// Puts messages that subscribe to `streams` into `out.sends`.
+    fn subscribe(&mut self, streams: &[Stream], now: Nanos, out: &mut Output) {
+        let _ = (streams, now, out);
+    }
+    /// Puts messages that end the subscriptions of `streams` into `out.sends`.
+    fn unsubscribe(&mut self, streams: &[Stream], now: Nanos, out: &mut Output) {
+        let _ = (streams, now, out);
+    }
+    /// Puts the application's own sign of life into `out.sends`.
+    fn ping(&mut self, now: Nanos, out: &mut Output) {
+        let _ = (now, out);
+    }
     /// Decodes one frame, appending what it means to `out`, and says what it was.
     fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind;
     /// The end of the connection or capture: whatever still waits comes out, as rejected if need be.
@@ -66,8 +97,10 @@ pub struct Output {
     pub ticks: Vec<Tick>,
     /// Ranges that the venue itself shows to be missing.
     pub gaps: Vec<Gap>,
-    /// Frames to send.
+    /// Messages to send, such as the answer to a question for a sign of life.
     pub sends: Vec<String>,
+    /// What is to be said beside ticks.
+    pub notices: Vec<Notice>,
     /// The newest estimate of `received_at − exchange time` at rest, whenever it changes, with the number of
     /// `ticks` that were out before it changed.
     pub offsets: Vec<(usize, Nanos)>,

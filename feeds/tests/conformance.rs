@@ -12,17 +12,21 @@ use std::fs;
 use std::path::PathBuf;
 
 use feeds::frame::{Frame, FrameCounts, FrameKind};
+use feeds::live::{Channel, Stream};
 use feeds::offset::WAITING_MAX;
 use feeds::symbol::SymbolTable;
 use feeds::tick::Tick;
 use feeds::time::{self, Nanos};
-use feeds::venue::{Output, Session, Venue};
+use feeds::venue::{Endpoint, Output, Session, Venue};
 use feeds::venues::{VENUES, by_id};
 
 /// Venues whose frames are another's to the letter: the first of the list is taken where only frames tell.
 const TWINS: &[(&str, &str)] = &[("binance-us", "binance")];
 
 type Line = (Nanos, Vec<u8>);
+
+/// When messages are sent.
+const NOW: Nanos = 1_750_000_000_000_000_000;
 
 fn fixture_path(venue: &dyn Venue, extension: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{}.{extension}", venue.id()))
@@ -114,6 +118,9 @@ fn transcript(venue: &dyn Venue, lines: &[Line]) -> String {
     }
     for gap in &run.out.gaps {
         writeln!(text, "gap {gap:?}").unwrap();
+    }
+    for notice in &run.out.notices {
+        writeln!(text, "notice {notice:?}").unwrap();
     }
     for send in &run.out.sends {
         writeln!(text, "send {send}").unwrap();
@@ -273,4 +280,92 @@ fn without_receive_times_nothing_waits() {
         }
         assert!(run.out.offsets.is_empty(), "{}: an offset from nothing", venue.id());
     }
+}
+
+#[test]
+fn live_constants_are_of_one_form() {
+    for venue in VENUES {
+        let Some(live) = venue.live() else { continue };
+        let id = venue.id();
+        for name in venue.channels() {
+            let channel = Channel::by_name(name).unwrap();
+            let routes = live.routes.iter().filter(|route| route.channels.contains(&channel)).count();
+            assert_eq!(routes, 1, "{id}: routes of {name}");
+        }
+        for route in live.routes {
+            let rest = route.url.strip_prefix("wss://").unwrap_or_else(|| panic!("{id}: {}", route.url));
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = host.split(':').next().unwrap();
+            let answers =
+                |endpoint: &Endpoint| endpoint.host == host && format!("/{path}").starts_with(endpoint.path);
+            assert!(venue.endpoints().iter().any(answers), "{id}: {} is no endpoint", route.url);
+            assert!(!route.channels.is_empty(), "{id}: {}", route.url);
+        }
+        let counts = [live.streams_per_connection, live.streams_per_request];
+        assert!(counts.iter().all(|count| *count > 0), "{id}: {counts:?}");
+        for rate in [live.requests, live.connects] {
+            assert!(rate.count > 0 && rate.seconds > 0, "{id}: {rate:?}");
+        }
+        assert!(live.ping_seconds.is_none_or(|ping| ping > 0 && ping < live.dead_seconds), "{id}");
+    }
+}
+
+#[test]
+fn every_stream_is_asked_for_by_name() {
+    for venue in VENUES {
+        let Some(live) = venue.live() else { continue };
+        let names = natives(*venue);
+        let channels = venue.channels().iter().map(|name| Channel::by_name(name).unwrap());
+        for channel in channels {
+            let streams: Vec<Stream> = names.iter().map(|name| Stream::new(name, channel)).collect();
+            let (mut session, mut out) = (venue.open(), Output::default());
+            session.greet(NOW, &mut out);
+            out.sends.clear();
+            for request in streams.chunks(live.streams_per_request) {
+                session.subscribe(request, NOW, &mut out);
+            }
+            assert!(!out.sends.is_empty(), "{}: nothing asked for {channel:?}", venue.id());
+            let asked = out.sends.concat().to_lowercase();
+            for name in &names {
+                assert!(asked.contains(&name.to_lowercase()), "{}: {name} is not in {asked}", venue.id());
+            }
+            out.sends.clear();
+            session.unsubscribe(&streams[..1], NOW, &mut out);
+            assert!(!out.sends.is_empty(), "{}: {channel:?} cannot be ended", venue.id());
+            if live.ping_seconds.is_some() {
+                out.sends.clear();
+                session.ping(NOW, &mut out);
+                assert!(!out.sends.is_empty(), "{}: no sign of life", venue.id());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_changes_no_tick() {
+    for venue in VENUES {
+        let lines = fixture(*venue);
+        let heard = Run::feed_all(*venue, &lines);
+        let mut spoken = Run::new(*venue);
+        let streams: Vec<Stream> =
+            natives(*venue).iter().map(|name| Stream::new(name, Channel::Trades)).collect();
+        spoken.session.greet(NOW, &mut spoken.out);
+        for (received_at, payload) in &lines {
+            spoken.session.subscribe(&streams, NOW, &mut spoken.out);
+            spoken.session.ping(NOW, &mut spoken.out);
+            spoken.feed(Some(*received_at), payload);
+            spoken.session.unsubscribe(&streams, NOW, &mut spoken.out);
+        }
+        spoken.session.finish(&mut spoken.out);
+        assert_eq!(spoken.out.ticks, heard.out.ticks, "{}", venue.id());
+        assert_eq!(spoken.counts, heard.counts, "{}", venue.id());
+    }
+}
+
+/// The names of the fixture's symbols as on the wire.
+fn natives(venue: &dyn Venue) -> Vec<String> {
+    let run = Run::feed_all(venue, &fixture(venue));
+    let names: Vec<String> = run.symbols.symbols().iter().map(|symbol| symbol.native().to_owned()).collect();
+    assert!(!names.is_empty(), "{}: no symbol in the fixture", venue.id());
+    names
 }

@@ -394,6 +394,17 @@ impl Sequencer {
     fn strike(&mut self) {
         self.clock.strike(&self.plan);
         self.strikes += 1;
+        self.wake();
+        self.next += 1;
+    }
+
+    /// Sends the clock entry in hand to the symbols for which something comes due.
+    fn wake(&mut self) {
+        // What the database holds was sent then. What is known of its symbols now is younger than this entry, and
+        // would have it sent to others.
+        if self.next <= self.applied {
+            return;
+        }
         let mut awake = std::mem::take(&mut self.awake);
         awake.retain(|&symbol| {
             let pulse = self.slots[symbol as usize].pulse;
@@ -406,14 +417,13 @@ impl Sequencer {
             self.slots[symbol as usize].pulse.awake
         });
         self.awake = awake;
-        self.next += 1;
     }
 
     /// Brings a symbol up to date with the clock entries that were not sent to it.
     #[inline]
     fn catch_up(&mut self, symbol: u32) {
         let slot = &mut self.slots[symbol as usize];
-        if slot.strikes == self.strikes {
+        if slot.strikes == self.strikes || self.next <= self.applied {
             return;
         }
         slot.strikes = self.strikes;

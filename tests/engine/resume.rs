@@ -114,3 +114,23 @@ fn a_stop_before_the_checkpoint_is_reached_again_loses_nothing() {
     run(&store, &files, &made_options(Mode::Resume));
     assert_same(&dumped(&store), &whole, "after resuming");
 }
+
+/// What a resumed run knows of its symbols is younger than the entries that it comes by again, and must not let those
+/// be taken for sent.
+#[test]
+fn clock_entries_behind_the_checkpoint_are_nobodys_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = many_files(folder.path(), &made(Kind::Capture, 2_186_083_664_073_452_261, 1_500), 40);
+    let mut fresh = made_options(Mode::Fresh);
+    fresh.config.engine.checkpoint_entries = 100_000;
+    let whole = dump_of(&files, &fresh);
+    let mut resume = ReplayOptions { mode: Mode::Resume, ..fresh };
+    let store = memory();
+    run_until(&store, &files, &ReplayOptions { mode: Mode::Fresh, ..made_options(Mode::Fresh) }, 1_026);
+    for ticks in [289, 1_491] {
+        resume.cut = Cut::Random(ticks);
+        run_until(&store, &files, &resume, ticks);
+    }
+    run(&store, &files, &resume);
+    assert_same(&dumped(&store), &whole, "after resuming");
+}

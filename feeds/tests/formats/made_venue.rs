@@ -23,6 +23,10 @@ struct MadeSession {
 }
 
 impl Venue for Made {
+    fn live(&self) -> Option<&'static feeds::live::Live> {
+        None
+    }
+
     fn id(&self) -> &'static str {
         self.id
     }

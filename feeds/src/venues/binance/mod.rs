@@ -13,12 +13,14 @@
 //! Documented at <https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams>.
 
 mod fields;
+mod live;
 mod rows;
 mod scan;
 mod session;
 
 use self::fields::{Fields, Message, text};
 use self::session::BinanceSession;
+use crate::live::{Live, PastTrades};
 use crate::venue::{DuplicateKey, Endpoint, Session, Venue};
 
 /// One of Binance's markets.
@@ -28,6 +30,7 @@ pub(super) struct Binance {
     endpoints: &'static [Endpoint],
     completeness: &'static str,
     market: Market,
+    live: &'static Live,
 }
 
 /// What kind of market it is, as far as frames show it.
@@ -50,6 +53,7 @@ pub(super) static SPOT: Binance = Binance {
     ],
     completeness: TRADE_IDS,
     market: Market::Spot,
+    live: &live::SPOT,
 };
 
 pub(super) static US: Binance = Binance {
@@ -58,6 +62,7 @@ pub(super) static US: Binance = Binance {
     endpoints: &[Endpoint { host: "stream.binance.us", path: "" }],
     completeness: TRADE_IDS,
     market: Market::Spot,
+    live: &live::US,
 };
 
 /// Since 2026 trades and quotes come from `/public` and the rest, aggregated trades among it, from `/market`. The
@@ -73,6 +78,7 @@ pub(super) static USDM: Binance = Binance {
     ],
     completeness: TRADE_IDS,
     market: Market::UsdMargined,
+    live: &live::USDM,
 };
 
 pub(super) static COINM: Binance = Binance {
@@ -81,6 +87,7 @@ pub(super) static COINM: Binance = Binance {
     endpoints: &[Endpoint { host: "dstream.binance.com", path: "" }],
     completeness: TRADE_IDS,
     market: Market::CoinMargined,
+    live: &live::COINM,
 };
 
 impl Venue for Binance {
@@ -121,6 +128,14 @@ impl Venue for Binance {
 
     fn open(&self) -> Box<dyn Session> {
         Box::new(BinanceSession::default())
+    }
+
+    fn live(&self) -> Option<&'static Live> {
+        Some(self.live)
+    }
+
+    fn past_trades(&self) -> Option<&'static dyn PastTrades> {
+        Some(live::past(self.market, self.id == US.id))
     }
 }
 

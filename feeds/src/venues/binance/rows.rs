@@ -5,12 +5,10 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, text};
+use crate::json::Reason;
 use crate::number::Decimal;
 use crate::tick::{Quote, Rejection, Side, Trade};
 use crate::time::{Nanos, TimeError, Unit, in_range, parse_digits};
-
-/// What is wrong with a frame.
-pub(super) type Reason = &'static str;
 
 /// A trade as the frame has it; price, size and time may still be unusable.
 pub(super) struct TradeRow<'a> {

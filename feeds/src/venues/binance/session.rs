@@ -1,12 +1,16 @@
 //! One connection to Binance: which of its frames are ticks, and when those happened.
 
 use super::fields::{Fields, Message, text};
-use super::rows::{QuoteRow, Reason, TradeRow, time};
+use super::live;
+use super::rows::{QuoteRow, TradeRow, time};
 use crate::frame::{Frame, FrameError, FrameKind};
+use crate::json::{Reason, Sink};
+use crate::live::{Notice, Stream};
 use crate::offset::VenueClock;
+use crate::requests::Requests;
 use crate::symbol::{SymbolId, SymbolTable};
-use crate::tick::{Event, Rejection, Tick};
-use crate::time::{Nanos, TimeError};
+use crate::tick::Event;
+use crate::time::Nanos;
 use crate::venue::{Output, Session};
 
 /// Longest name of an unknown kind that is kept, in characters.
@@ -55,16 +59,18 @@ pub(super) struct BinanceSession {
     clock: VenueClock,
     /// By symbol: the stream whose trades count, which is the first one seen.
     counted: Vec<Option<TradeStream>>,
-}
-
-/// Where a frame's ticks go.
-struct Sink<'a> {
-    received_at: Option<Nanos>,
-    symbols: &'a mut SymbolTable,
-    out: &'a mut Output,
+    requests: Requests,
 }
 
 impl Session for BinanceSession {
+    fn subscribe(&mut self, streams: &[Stream], _now: Nanos, out: &mut Output) {
+        out.sends.push(live::request("SUBSCRIBE", streams, &mut self.requests));
+    }
+
+    fn unsubscribe(&mut self, streams: &[Stream], _now: Nanos, out: &mut Output) {
+        out.sends.push(live::request("UNSUBSCRIBE", streams, &mut self.requests));
+    }
+
     fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind {
         let payload = frame.payload.trim_ascii();
         if payload.is_empty() {
@@ -76,6 +82,10 @@ impl Session for BinanceSession {
         };
         let mut sink = Sink { received_at: frame.received_at, symbols, out };
         match self.on_message(&message, &mut sink) {
+            Ok(FrameKind::Control) => {
+                self.on_control(&message, payload, out);
+                FrameKind::Control
+            }
             Ok(kind) => kind,
             Err(reason) => FrameKind::Broken(FrameError::new(reason, payload)),
         }
@@ -118,9 +128,7 @@ impl BinanceSession {
         if self.counted_stream(symbol, stream) != stream {
             return Ok(FrameKind::PassedOver(stream.kind()));
         }
-        let mut tick = sink.tick(symbol, row.time, row.trade().map(Event::Trade));
-        tick.excluded = row.off_market;
-        sink.out.ticks.push(tick);
+        sink.put(symbol, row.time, row.trade().map(Event::Trade)).excluded = row.off_market;
         Ok(FrameKind::Ticks)
     }
 
@@ -130,17 +138,10 @@ impl BinanceSession {
         let symbol = sink.symbols.intern(row.symbol.as_bytes());
         match (row.time, row.quote()) {
             (Some(time), quote) => {
-                let tick = sink.tick(symbol, time, quote.map(Event::Quote));
-                sink.out.ticks.push(tick);
+                sink.put(symbol, time, quote.map(Event::Quote));
             }
             (None, Ok(quote)) => self.clock.place(symbol, sink.received_at, quote, sink.out),
-            (None, Err(rejection)) => {
-                let received_at = sink.received_at;
-                let event = Event::Rejected(rejection);
-                let mut tick = Tick::new(symbol, received_at.unwrap_or(0), received_at, event);
-                tick.timed = false;
-                sink.out.ticks.push(tick);
-            }
+            (None, Err(rejection)) => sink.put_untimed_rejection(symbol, rejection),
         }
         Ok(FrameKind::Ticks)
     }
@@ -151,6 +152,14 @@ impl BinanceSession {
         match text(message.fields.event) {
             Some(event) => kind_of_event(&event),
             None => kind_without_event(message),
+        }
+    }
+
+    fn on_control(&mut self, message: &Message<'_>, payload: &[u8], out: &mut Output) {
+        if text(message.fields.event).is_some() {
+            out.notices.push(Notice::Ending("serverShutdown".to_owned()));
+        } else {
+            live::answer(payload, &mut self.requests, out);
         }
     }
 
@@ -168,27 +177,6 @@ impl BinanceSession {
             self.counted.resize(index + 1, None);
         }
         *self.counted[index].get_or_insert(stream)
-    }
-}
-
-impl Sink<'_> {
-    /// A tick with the venue's time or, if that is unusable, a rejected one.
-    #[inline]
-    fn tick(
-        &self,
-        symbol: SymbolId,
-        time: Result<Nanos, TimeError>,
-        event: Result<Event, Rejection>,
-    ) -> Tick {
-        let event = match (event, time) {
-            (Ok(event), Ok(_)) => event,
-            (Err(rejection), _) => Event::Rejected(rejection),
-            (Ok(_), Err(_)) => Event::Rejected(Rejection::BadTime),
-        };
-        let exchange_ts = time.ok().or(self.received_at).unwrap_or(0);
-        let mut tick = Tick::new(symbol, exchange_ts, self.received_at, event);
-        tick.timed = time.is_ok();
-        tick
     }
 }
 
@@ -228,6 +216,9 @@ fn kind_without_event(message: &Message<'_>) -> FrameKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::live::Channel;
+    use crate::tick::Tick;
 
     const RECEIVED: Nanos = 1_700_000_000_020_000_000;
 
@@ -279,6 +270,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn subscriptions_are_asked_for_and_answered_by_number() {
+        let (mut symbols, mut out) = (SymbolTable::new("binance"), Output::default());
+        let mut session = BinanceSession::default();
+        let streams = [Stream::new("FOOUSDT", Channel::Trades), Stream::new("BARETH", Channel::Quotes)];
+        session.subscribe(&streams[..1], 0, &mut out);
+        session.subscribe(&streams[1..], 0, &mut out);
+        assert_eq!(out.sends[0], r#"{"id":1,"method":"SUBSCRIBE","params":["foousdt@trade"]}"#);
+        assert_eq!(out.sends[1], r#"{"id":2,"method":"SUBSCRIBE","params":["bareth@bookTicker"]}"#);
+        for payload in [
+            r#"{"error":{"code":2,"msg":"Invalid request: unknown stream"},"id":2}"#,
+            r#"{"result":null,"id":1}"#,
+            r#"{"result":null,"id":1}"#,
+        ] {
+            let frame = Frame { received_at: Some(RECEIVED), payload: payload.as_bytes() };
+            assert_eq!(session.on_frame(frame, &mut symbols, &mut out), FrameKind::Control);
+        }
+        let refused = Notice::Refused(vec![streams[1].clone()], "Invalid request: unknown stream".to_owned());
+        assert_eq!(out.notices, [refused, Notice::Acknowledged(vec![streams[0].clone()])]);
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! Values of JSON frames as the text they were written in, and what they are as parts of a tick.
+//!
+//! Venues write numbers as JSON strings or as JSON numbers; either way their text is read, and nothing passes through a
+//! float. A session's frame types hold [`Token`]s. What has no such token is broken; a token with a value that cannot be
+//! used rejects the tick.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::number::Decimal;
+use crate::symbol::{SymbolId, SymbolTable};
+use crate::tick::{Event, Quote, Rejection, Side, Tick, Trade};
+use crate::time::{Nanos, TimeError, Unit, in_range, parse_digits};
+use crate::venue::Output;
+
+/// What is wrong with a frame.
+pub(crate) type Reason = &'static str;
+
+/// One JSON value as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token<'a>(pub(crate) &'a [u8]);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Token<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Token<'a>, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Token(raw.get().as_bytes()))
+    }
+}
+
+impl<'a> Token<'a> {
+    /// The text of a JSON string.
+    pub(crate) fn text(self) -> Option<Cow<'a, str>> {
+        let inner = self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        if memchr::memchr(b'\\', inner).is_none() {
+            return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+        }
+        serde_json::from_slice::<String>(self.0).ok().map(Cow::Owned)
+    }
+
+    /// The digits of a JSON number, or of a string that should hold one.
+    #[inline]
+    pub(crate) fn number(self) -> Option<&'a [u8]> {
+        if matches!(self.0.first(), Some(b'-' | b'0'..=b'9')) {
+            return Some(self.0);
+        }
+        self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")
+    }
+
+    /// The decimal in it; `None` if it is neither a number nor a string.
+    #[inline]
+    pub(crate) fn decimal(self) -> Option<Result<Decimal, Rejection>> {
+        self.number().map(|digits| Decimal::parse(digits).map_err(|_| Rejection::BadNumber))
+    }
+
+    /// A whole number that is not negative, such as an id.
+    #[inline]
+    pub(crate) fn whole(self) -> Option<u64> {
+        parse_digits(self.number()?).and_then(|value| u64::try_from(value).ok())
+    }
+
+    /// A time in whole `unit`s; `None` if it is neither a number nor a string.
+    pub(crate) fn time(self, unit: Unit) -> Option<Result<Nanos, TimeError>> {
+        let digits = self.number()?;
+        let Some(value) = parse_digits(digits) else { return Some(Err(TimeError::OutOfRange)) };
+        Some(unit.to_nanos(value).and_then(in_range))
+    }
+}
+
+/// A trade of these, if the values can be used.
+///
+/// # Errors
+/// Why they cannot.
+#[inline]
+pub(crate) fn trade(
+    id: Option<u64>,
+    price: Result<Decimal, Rejection>,
+    size: Result<Decimal, Rejection>,
+    side: Side,
+) -> Result<Event, Rejection> {
+    let (price, size) = (price?, size?);
+    if price.is_negative() || size.is_negative() || size.is_zero() {
+        return Err(Rejection::BadSign);
+    }
+    Ok(Event::Trade(Trade::new(id, price, size, side)))
+}
+
+/// A quote of these (bid, its size, ask, its size), if the values can be used.
+///
+/// # Errors
+/// Why they cannot.
+#[inline]
+pub(crate) fn quote(id: Option<u64>, sides: [Result<Decimal, Rejection>; 4]) -> Result<Quote, Rejection> {
+    let [bid, bid_size, ask, ask_size] = sides;
+    let (bid, bid_size, ask, ask_size) = (bid?, bid_size?, ask?, ask_size?);
+    if [bid, bid_size, ask, ask_size].iter().any(|decimal| decimal.is_negative()) {
+        return Err(Rejection::BadSign);
+    }
+    Ok(Quote::new(id, bid, bid_size, ask, ask_size))
+}
+
+/// Where a frame's ticks go.
+pub(crate) struct Sink<'a> {
+    pub(crate) received_at: Option<Nanos>,
+    pub(crate) symbols: &'a mut SymbolTable,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Sink<'_> {
+    /// Puts out a tick with the venue's time or, if that or the event cannot be used, a rejected one.
+    #[inline]
+    pub(crate) fn put(
+        &mut self,
+        symbol: SymbolId,
+        time: Result<Nanos, TimeError>,
+        event: Result<Event, Rejection>,
+    ) -> &mut Tick {
+        let event = match (event, time) {
+            (Ok(event), Ok(_)) => event,
+            (Err(rejection), _) => Event::Rejected(rejection),
+            (Ok(_), Err(_)) => Event::Rejected(Rejection::BadTime),
+        };
+        let exchange_ts = time.ok().or(self.received_at).unwrap_or(0);
+        let mut tick = Tick::new(symbol, exchange_ts, self.received_at, event);
+        tick.timed = time.is_ok();
+        let ticks = &mut self.out.ticks;
+        ticks.push(tick);
+        let last = ticks.len() - 1;
+        &mut ticks[last]
+    }
+
+    /// Puts out a quote to which the venue gave no time and which cannot be used.
+    pub(crate) fn put_untimed_rejection(&mut self, symbol: SymbolId, rejection: Rejection) {
+        let received_at = self.received_at;
+        let mut tick = Tick::new(symbol, received_at.unwrap_or(0), received_at, Event::Rejected(rejection));
+        tick.timed = false;
+        self.out.ticks.push(tick);
+    }
+}
