@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, text};
-use crate::json::Reason;
+use crate::json::{Reason, Token, quote};
 use crate::number::Decimal;
 use crate::tick::{Quote, Rejection, Side, Trade};
 use crate::time::{Nanos, TimeError, Unit, in_range, parse_digits};
@@ -84,15 +84,8 @@ impl<'a> QuoteRow<'a> {
     /// The quote itself.
     #[inline]
     pub(super) fn quote(&self) -> Result<Quote, Rejection> {
-        let mut decimals = [Decimal::ZERO; 4];
-        for (decimal, text) in decimals.iter_mut().zip(self.numbers) {
-            *decimal = Decimal::parse(text).map_err(|_| Rejection::BadNumber)?;
-        }
-        if decimals.iter().any(|decimal| decimal.is_negative()) {
-            return Err(Rejection::BadSign);
-        }
-        let [bid, bid_size, ask, ask_size] = decimals;
-        Ok(Quote::new(Some(self.id), bid, bid_size, ask, ask_size))
+        let sides = self.numbers.map(|text| Decimal::parse(text).map_err(|_| Rejection::BadNumber));
+        quote(Some(self.id), sides)
     }
 }
 
@@ -114,16 +107,13 @@ fn symbol(token: &[u8]) -> Result<Cow<'_, str>, Reason> {
 
 #[inline]
 fn whole(token: &[u8]) -> Option<u64> {
-    parse_digits(token).and_then(|value| u64::try_from(value).ok())
+    // Ids are JSON numbers.
+    if is_number(token) { Token(token).whole() } else { None }
 }
 
-/// The inside of a string token, or a number token.
 #[inline]
 fn number(token: &[u8]) -> Option<&[u8]> {
-    if is_number(token) {
-        return Some(token);
-    }
-    token.strip_prefix(b"\"")?.strip_suffix(b"\"")
+    Token(token).number()
 }
 
 #[inline]
