@@ -29,6 +29,8 @@ mod json;
 
 mod requests;
 
+mod verdict;
+
 mod word;
 
 pub mod formats;

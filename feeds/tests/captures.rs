@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -44,6 +45,8 @@ const CAPTURES: &[(&str, &str, &str, Lines)] = &[
     ("cryptofeed/cf_binance_us.raw.gz", "binance-us", "binance", Lines::Cryptofeed),
     ("cryptofeed/cf_binance_usdm.raw.gz", "binance-usdm", "binance-usdm", Lines::Cryptofeed),
     ("cryptofeed/cf_binance_coinm.raw.gz", "binance-coinm", "binance-coinm", Lines::Cryptofeed),
+    ("cryptofeed/cf_huobi_spot.raw.gz", "htx", "htx", Lines::Cryptofeed),
+    ("cryptofeed/cf_huobi_linear_swap.raw.gz", "htx-linear-swap", "htx-linear-swap", Lines::Cryptofeed),
 ];
 
 fn data() -> Option<PathBuf> {
@@ -67,8 +70,37 @@ fn truth(data: &Path, capture: &str) -> Value {
     serde_json::from_slice(&fs::read(data.join("truth").join(format!("{name}.json"))).unwrap()).unwrap()
 }
 
+/// A frame and when it came in.
+type Line<'c> = (Nanos, Cow<'c, [u8]>);
+
+/// What a recorder wrote as Python writes bytes (`b'\x1f\n'`), or the text itself.
+fn unwritten(frame: &[u8]) -> Cow<'_, [u8]> {
+    let Some(mut rest) =
+        frame.strip_prefix(b"b").filter(|rest| rest.starts_with(b"'") || rest.starts_with(b"\""))
+    else {
+        return Cow::Borrowed(frame);
+    };
+    rest = &rest[1..rest.len() - 1];
+    let mut bytes = Vec::new();
+    while let [first, behind @ ..] = rest {
+        let (byte, behind) = match (first, behind) {
+            (b'\\', [b'x', digits @ ..]) => {
+                (u8::from_str_radix(std::str::from_utf8(&digits[..2]).unwrap(), 16).unwrap(), &digits[2..])
+            }
+            (b'\\', [b'n', behind @ ..]) => (b'\n', behind),
+            (b'\\', [b'r', behind @ ..]) => (b'\r', behind),
+            (b'\\', [b't', behind @ ..]) => (b'\t', behind),
+            (b'\\', [byte, behind @ ..]) => (*byte, behind),
+            (byte, behind) => (*byte, behind),
+        };
+        bytes.push(byte);
+        rest = behind;
+    }
+    Cow::Owned(bytes)
+}
+
 /// The endpoint that a capture names, if it does, and its frames with their times.
-fn frames(bytes: &[u8], lines: Lines) -> (Option<&str>, Vec<(Nanos, &[u8])>) {
+fn frames(bytes: &[u8], lines: Lines) -> (Option<&str>, Vec<Line<'_>>) {
     let (mut endpoint, mut frames) = (None, Vec::new());
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         if line.starts_with(b"wss://") {
@@ -80,7 +112,7 @@ fn frames(bytes: &[u8], lines: Lines) -> (Option<&str>, Vec<(Nanos, &[u8])>) {
             Lines::Integer(unit) => time::parse_in(&line[..space], unit),
             Lines::Cryptofeed => time::parse_in(line[..space].strip_suffix(b":").unwrap(), Unit::Seconds),
         };
-        frames.push((time.expect("a receive time"), &line[space + 1..]));
+        frames.push((time.expect("a receive time"), unwritten(&line[space + 1..])));
     }
     (endpoint, frames)
 }
@@ -162,11 +194,11 @@ struct Decoded {
     offsets: Vec<(usize, Nanos)>,
 }
 
-fn decode(venue: &dyn Venue, frames: &[(Nanos, &[u8])]) -> Decoded {
+fn decode(venue: &dyn Venue, frames: &[Line<'_>]) -> Decoded {
     let (mut session, mut table) = (venue.open(), SymbolTable::new(venue.id()));
     let (mut out, mut counts) = (Output::default(), FrameCounts::default());
-    for &(received_at, payload) in frames {
-        let frame = Frame { received_at: Some(received_at), payload };
+    for (received_at, payload) in frames {
+        let frame = Frame { received_at: Some(*received_at), payload };
         counts.count(&session.on_frame(frame, &mut table, &mut out));
     }
     session.finish(&mut out);
