@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::number::Decimal;
 use crate::symbol::{SymbolId, SymbolTable};
 use crate::tick::{Event, Quote, Rejection, Side, Tick, Trade};
-use crate::time::{Nanos, TimeError, Unit, in_range, parse_digits};
+use crate::time::{Nanos, TimeError, Unit, in_range, parse_digits, parse_words};
 use crate::venue::Output;
 
 /// What is wrong with a frame.
@@ -65,6 +65,12 @@ impl<'a> Token<'a> {
         let digits = self.number()?;
         let Some(value) = parse_digits(digits) else { return Some(Err(TimeError::OutOfRange)) };
         Some(unit.to_nanos(value).and_then(in_range))
+    }
+
+    /// A time in words, such as `"2025-06-15T15:06:40.5Z"`; `None` if it is no string.
+    pub(crate) fn time_in_words(self) -> Option<Result<Nanos, TimeError>> {
+        let text = self.text()?;
+        Some(parse_words(&text))
     }
 }
 

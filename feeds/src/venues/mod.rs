@@ -1,14 +1,24 @@
 //! The venues: one file each here, and one line each in [`VENUES`].
 
 mod binance;
+mod coinbase;
 mod htx;
 
 use crate::venue::Venue;
 
 /// Every venue, in the order of documentation and listings. Where frames alone must tell, the first that
 /// recognises one is it.
-pub static VENUES: &[&dyn Venue] =
-    &[&binance::SPOT, &binance::US, &binance::USDM, &binance::COINM, &htx::SPOT, &htx::LINEAR, &htx::COIN];
+pub static VENUES: &[&dyn Venue] = &[
+    // One to a line, this comment sees to that.
+    &binance::SPOT,
+    &binance::US,
+    &binance::USDM,
+    &binance::COINM,
+    &coinbase::EXCHANGE,
+    &htx::SPOT,
+    &htx::LINEAR,
+    &htx::COIN,
+];
 
 /// The venue with this id.
 #[must_use]

@@ -1,3 +1,0 @@
-//! Live feeds: connections to venues.
-
-pub mod delivery;

@@ -1,1 +1,0 @@
-//! An exchange on loopback that speaks the venues' own protocols.
