@@ -48,6 +48,8 @@ const CAPTURES: &[(&str, &str, &str, Lines)] = &[
     ("cryptofeed/cf_huobi_spot.raw.gz", "htx", "htx", Lines::Cryptofeed),
     ("cryptofeed/cf_huobi_linear_swap.raw.gz", "htx-linear-swap", "htx-linear-swap", Lines::Cryptofeed),
     ("cryptofeed/cf_coinbase_exchange.raw.gz", "coinbase", "coinbase", Lines::Cryptofeed),
+    ("cryptofeed/cf_bybit_v5_linear.raw.gz", "bybit-linear", "", Lines::Cryptofeed),
+    ("cryptofeed/cf_bybit_v2_linear.raw.gz", "bybit-linear", "bybit-linear", Lines::Cryptofeed),
 ];
 
 fn data() -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! The venues: one file each here, and one line each in [`VENUES`].
 
 mod binance;
+mod bybit;
 mod coinbase;
 mod htx;
 
@@ -18,6 +19,9 @@ pub static VENUES: &[&dyn Venue] = &[
     &htx::SPOT,
     &htx::LINEAR,
     &htx::COIN,
+    &bybit::SPOT,
+    &bybit::LINEAR,
+    &bybit::INVERSE,
 ];
 
 /// The venue with this id.

@@ -1,0 +1,243 @@
+//! What Bybit's frames have in them, as the text it was written in.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::json::{Reason, Token, trade};
+use crate::number::Decimal;
+use crate::tick::{Event, Rejection, Side};
+use crate::time::{Nanos, TimeError, Unit};
+
+/// The outer object of a frame, and the fields of answers.
+#[derive(Deserialize)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow)]
+    pub(super) topic: Option<Token<'a>>,
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Option<Token<'a>>,
+    #[serde(borrow)]
+    pub(super) ts: Option<Token<'a>>,
+    #[serde(borrow)]
+    pub(super) cts: Option<Token<'a>>,
+    /// The time of sending before v5, in microseconds.
+    #[serde(borrow)]
+    pub(super) timestamp_e6: Option<Token<'a>>,
+    #[serde(borrow)]
+    pub(super) data: Option<Token<'a>>,
+    pub(super) success: Option<bool>,
+    #[serde(borrow)]
+    pub(super) ret_msg: Option<Token<'a>>,
+    #[serde(borrow)]
+    pub(super) req_id: Option<Token<'a>>,
+    #[serde(borrow)]
+    pub(super) op: Option<Token<'a>>,
+}
+
+/// A trade of v5.
+#[derive(Deserialize)]
+pub(super) struct TradeRow<'a> {
+    #[serde(borrow, rename = "T")]
+    time: Token<'a>,
+    #[serde(borrow, rename = "s")]
+    symbol: Token<'a>,
+    #[serde(borrow, rename = "S")]
+    side: Token<'a>,
+    #[serde(borrow, rename = "v")]
+    size: Token<'a>,
+    #[serde(borrow, rename = "p")]
+    price: Token<'a>,
+    #[serde(borrow, rename = "i")]
+    id: Token<'a>,
+}
+
+/// A trade of v2.
+#[derive(Deserialize)]
+struct TradeRowOfV2<'a> {
+    #[serde(borrow)]
+    trade_time_ms: Token<'a>,
+    #[serde(borrow)]
+    symbol: Token<'a>,
+    #[serde(borrow)]
+    side: Token<'a>,
+    #[serde(borrow)]
+    size: Token<'a>,
+    #[serde(borrow)]
+    price: Token<'a>,
+    #[serde(borrow)]
+    trade_id: Token<'a>,
+}
+
+impl<'a> From<TradeRowOfV2<'a>> for TradeRow<'a> {
+    fn from(row: TradeRowOfV2<'a>) -> TradeRow<'a> {
+        let TradeRowOfV2 { trade_time_ms: time, symbol, side, size, price, trade_id: id } = row;
+        TradeRow { time, symbol, side, size, price, id }
+    }
+}
+
+/// The levels of a book's frame.
+#[derive(Deserialize)]
+pub(super) struct Levels<'a> {
+    #[serde(borrow, rename = "s")]
+    pub(super) symbol: Token<'a>,
+    #[serde(borrow, rename = "b")]
+    pub(super) bids: Vec<[Token<'a>; 2]>,
+    #[serde(borrow, rename = "a")]
+    pub(super) asks: Vec<[Token<'a>; 2]>,
+    #[serde(borrow, rename = "u")]
+    pub(super) update: Token<'a>,
+    #[serde(borrow)]
+    pub(super) seq: Option<Token<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    /// The trades of a frame of v5.
+    ///
+    /// # Errors
+    /// If it has none of their form.
+    pub(super) fn trades(&self) -> Result<Vec<TradeRow<'a>>, String> {
+        self.read()
+    }
+
+    /// The trades of a frame of v2.
+    ///
+    /// # Errors
+    /// If it has none of their form.
+    pub(super) fn trades_of_v2(&self) -> Result<Vec<TradeRow<'a>>, String> {
+        let rows: Vec<TradeRowOfV2<'a>> = self.read()?;
+        Ok(rows.into_iter().map(TradeRow::from).collect())
+    }
+
+    /// `data`, if it is a `T`.
+    ///
+    /// # Errors
+    /// What it is not.
+    pub(super) fn read<T: Deserialize<'a>>(&self) -> Result<T, String> {
+        let data = self.data.ok_or("no `data`")?;
+        serde_json::from_slice(data.0).map_err(|error| error.to_string())
+    }
+}
+
+/// A trade's id as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TradeId {
+    Number(u64),
+    Uuid(u128),
+}
+
+impl TradeId {
+    /// The id that ticks have.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            TradeId::Number(number) => number,
+            TradeId::Uuid(uuid) => {
+                let [high, low] = [uuid >> 64, uuid & u128::from(u64::MAX)];
+                u64::try_from(high ^ low).unwrap_or(u64::MAX)
+            }
+        }
+    }
+}
+
+/// A trade that a frame tells of.
+pub(super) struct FoundTrade<'a> {
+    pub(super) symbol: Cow<'a, str>,
+    pub(super) time: Result<Nanos, TimeError>,
+    pub(super) event: Result<Event, Rejection>,
+}
+
+impl<'a> TradeRow<'a> {
+    /// The id; `None` if it is neither a number nor a UUID. Such a trade has none.
+    pub(super) fn id(&self) -> Option<TradeId> {
+        if let Some(number) = self.id.whole() {
+            return Some(TradeId::Number(number));
+        }
+        uuid(self.id.number()?).map(TradeId::Uuid)
+    }
+
+    /// The trade.
+    ///
+    /// # Errors
+    /// Which field is not of its type.
+    pub(super) fn found(&self) -> Result<FoundTrade<'a>, Reason> {
+        let symbol = self.symbol.text().ok_or("the trade's symbol is no text")?;
+        let time = self.time.time(Unit::Millis).ok_or("the trade's time is no number")?;
+        let price = self.price.decimal().ok_or("the trade's price is no number")?;
+        let size = self.size.decimal().ok_or("the trade's size is no number")?;
+        let side = match self.side.0 {
+            br#""Buy""# => Side::Buy,
+            br#""Sell""# => Side::Sell,
+            _ => return Err("the trade's side is neither Buy nor Sell"),
+        };
+        let event = trade(self.id().map(TradeId::number), price, size, side);
+        Ok(FoundTrade { symbol, time, event })
+    }
+}
+
+/// `00000000-0000-5000-8000-000000000001`
+fn uuid(text: &[u8]) -> Option<u128> {
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    if text.len() != 36 {
+        return None;
+    }
+    let mut value = 0;
+    for (index, byte) in text.iter().enumerate() {
+        if DASHES.contains(&index) {
+            if *byte != b'-' {
+                return None;
+            }
+        } else {
+            value = value << 4 | u128::from(char::from(*byte).to_digit(16)?);
+        }
+    }
+    Some(value)
+}
+
+/// A level's price and size.
+///
+/// # Errors
+/// If they are no numbers; inside, if they cannot be used.
+pub(super) fn level(row: &[Token<'_>; 2]) -> Result<Result<(Decimal, Decimal), Rejection>, Reason> {
+    let price = row[0].decimal().ok_or("a level's price is no number")?;
+    let size = row[1].decimal().ok_or("a level's size is no number")?;
+    Ok(price.and_then(|price| Ok((price, size?))))
+}
+
+/// What a topic is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    Trades,
+    Quotes,
+    Depth,
+    TradesOfV2,
+    DepthOfV2,
+    Other,
+}
+
+impl Topic {
+    pub(super) fn of(topic: &str) -> Topic {
+        match topic.split_once('.') {
+            Some(("publicTrade", _)) => Topic::Trades,
+            Some(("orderbook", rest)) if rest.starts_with("1.") => Topic::Quotes,
+            Some(("orderbook", _)) => Topic::Depth,
+            Some(("trade", _)) => Topic::TradesOfV2,
+            Some(("orderBookL2_25" | "orderBook_200", _)) => Topic::DepthOfV2,
+            _ => Topic::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_the_exclusive_or_of_its_halves() {
+        let written = b"01234567-89ab-5cde-8f01-23456789abcd";
+        let number = TradeId::Uuid(uuid(written).unwrap()).number();
+        assert_eq!(number, 0x0123_4567_89ab_5cde ^ 0x8f01_2345_6789_abcd);
+        for wrong in ["", "01234567-89ab-5cde-8f01-23456789abc", "01234567089ab-5cde-8f01-23456789abcd"] {
+            assert_eq!(uuid(wrong.as_bytes()), None, "{wrong}");
+        }
+        assert_eq!(uuid(b"0123456g-89ab-5cde-8f01-23456789abcd"), None);
+    }
+}

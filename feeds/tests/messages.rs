@@ -1,0 +1,62 @@
+//! Single messages of each kind, collected by another project, and what each is.
+//!
+//! They lie beside the workspace and are not part of it; without them this test says so and passes.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use feeds::frame::{Frame, FrameKind};
+use feeds::symbol::SymbolTable;
+use feeds::venue::Output;
+use feeds::venues::by_id;
+
+/// File, venue, kind, number of ticks. Answers to requests for the past (`http_`) are no frames.
+const MESSAGES: &[(&str, &str, &str, usize)] = &[
+    ("bybit/ws_kline.json", "bybit-linear", "kline", 0),
+    // A delta of one side, the other taken away, and no snapshot before it.
+    ("bybit/ws_orderbook_delta.json", "bybit-linear", "half_quote", 0),
+    ("bybit/ws_subscription_ack.json", "bybit-linear", "control", 0),
+    ("bybit/ws_subscription_failure.json", "bybit-linear", "control", 0),
+    ("bybit/ws_ticker_option.json", "bybit-linear", "ticker", 0),
+];
+
+fn kind(kind: &FrameKind) -> &str {
+    match kind {
+        FrameKind::Ticks => "ticks",
+        FrameKind::Control => "control",
+        FrameKind::Heartbeat => "heartbeat",
+        FrameKind::PassedOver(name) => name,
+        FrameKind::Unknown(_) => "unknown",
+        FrameKind::Broken(error) => &error.reason,
+        FrameKind::Blank => "blank",
+    }
+}
+
+#[test]
+fn every_message_is_what_it_is() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/messages/nautilus"));
+    if !folder.is_dir() {
+        eprintln!("skipped: no messages at {}", folder.display());
+        return;
+    }
+    for &(file, venue, expected, ticks) in MESSAGES {
+        let payload = fs::read(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let (mut session, mut symbols) = (by_id(venue).expect(venue).open(), SymbolTable::new(venue));
+        let mut out = Output::default();
+        let frame = Frame { received_at: Some(1_800_000_000_000_000_000), payload: &payload };
+        let found = session.on_frame(frame, &mut symbols, &mut out);
+        session.finish(&mut out);
+        assert_eq!((kind(&found), out.ticks.len()), (expected, ticks), "{file}");
+    }
+    let listed: BTreeSet<&str> = MESSAGES.iter().map(|(file, ..)| *file).collect();
+    for adapter in listed.iter().map(|file| file.split('/').next().unwrap()).collect::<BTreeSet<_>>() {
+        for entry in fs::read_dir(folder.join(adapter)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let file = format!("{adapter}/{name}");
+            assert!(!name.starts_with("ws_") || listed.contains(file.as_str()), "{file} is not in the list");
+        }
+    }
+}
