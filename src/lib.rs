@@ -6,6 +6,10 @@ pub mod config;
 
 pub mod market;
 
+pub mod feed;
+
+pub mod simulator;
+
 pub mod source;
 
 pub mod tape;

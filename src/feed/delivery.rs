@@ -1,0 +1,81 @@
+//! What a connection hands on: frames as they came, with what they were decoded to.
+//!
+//! The payloads go to the recorder, the ticks to the sequencer, in one message and one order, so that a recording has
+//! exactly what the tape was made of.
+
+use bytes::Bytes;
+use feeds::frame::FrameCounts;
+use feeds::symbol::Symbol;
+use feeds::time::Nanos;
+use feeds::venue::{Output, Venue};
+
+use crate::clock::Stamp;
+
+/// Tells the connections of a process apart; never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u32);
+
+/// One message from a connection to the sequencer.
+pub enum Delivery {
+    /// The connection is open; its frames follow.
+    Opened {
+        /// Which.
+        connection: ConnectionId,
+        /// Whose.
+        venue: &'static dyn Venue,
+        /// Where, without secrets.
+        address: String,
+        /// When.
+        received_at: Nanos,
+    },
+    /// Frames.
+    Frames(Box<Decoded>),
+    /// The connection has ended; nothing of it follows.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        why: String,
+        /// When.
+        received_at: Nanos,
+        /// What its session still had (quotes that waited).
+        rest: Box<Output>,
+    },
+    /// A subscription or connection has been silent for too long, or the like: for the tape and the log.
+    Alarm {
+        /// Which.
+        connection: ConnectionId,
+        /// What, in one line: the symbol first if it is about one.
+        what: String,
+        /// When.
+        received_at: Nanos,
+    },
+}
+
+/// Frames of one connection, in order, that came in together.
+pub struct Decoded {
+    /// Which.
+    pub connection: ConnectionId,
+    /// The frames.
+    pub frames: Vec<RawFrame>,
+    /// What they were decoded to; ticks have the connection's own numbering of symbols.
+    pub output: Output,
+    /// The ledger of these frames.
+    pub counts: FrameCounts,
+    /// Symbols that appear here first, in the order of the connection's numbering.
+    pub new_symbols: Vec<Symbol>,
+    /// When the last frame was decoded.
+    pub decoded: Stamp,
+}
+
+/// A frame as it came.
+pub struct RawFrame {
+    /// By the wall clock, as the session was told.
+    pub received_at: Nanos,
+    /// When its bytes came in.
+    pub entered: Stamp,
+    /// The bytes.
+    pub payload: Bytes,
+    /// Number of `output.ticks` behind it.
+    pub ticks: usize,
+}

@@ -1,0 +1,3 @@
+//! Live feeds: connections to venues.
+
+pub mod delivery;
