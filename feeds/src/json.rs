@@ -5,7 +5,9 @@
 //! used rejects the tick.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -71,6 +73,66 @@ impl<'a> Token<'a> {
     pub(crate) fn time_in_words(self) -> Option<Result<Nanos, TimeError>> {
         let text = self.text()?;
         Some(parse_words(&text))
+    }
+}
+
+/// The first row of a book's side, which is its best: price, size, and what may stand behind them. The other rows are
+/// only passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Best<'a>(Option<[Token<'a>; 2]>);
+
+impl Best<'_> {
+    /// Price and size; both zero where the side has no orders. `None` if they are neither numbers nor strings.
+    pub(crate) fn decimals(self) -> Option<[Result<Decimal, Rejection>; 2]> {
+        match self.0 {
+            Some([price, size]) => Some([price.decimal()?, size.decimal()?]),
+            None => Some([Ok(Decimal::ZERO); 2]),
+        }
+    }
+}
+
+/// One row of a book's side.
+struct Row<'a>([Token<'a>; 2]);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Best<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Best<'a>, D::Error> {
+        struct Rows;
+        impl<'de> Visitor<'de> for Rows {
+            type Value = Best<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("rows of a book")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Best<'de>, A::Error> {
+                let first = rows.next_element::<Row<'de>>()?;
+                while rows.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Best(first.map(|row| row.0)))
+            }
+        }
+        deserializer.deserialize_seq(Rows)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Row<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Row<'a>, D::Error> {
+        struct Cells;
+        impl<'de> Visitor<'de> for Cells {
+            type Value = Row<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("price and size")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<Row<'de>, A::Error> {
+                let missing = |at| serde::de::Error::invalid_length(at, &self);
+                let price = cells.next_element::<Token<'de>>()?.ok_or_else(|| missing(0))?;
+                let size = cells.next_element::<Token<'de>>()?.ok_or_else(|| missing(1))?;
+                while cells.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Row([price, size]))
+            }
+        }
+        deserializer.deserialize_seq(Cells)
     }
 }
 
@@ -142,5 +204,26 @@ impl Sink<'_> {
         let mut tick = Tick::new(symbol, received_at.unwrap_or(0), received_at, Event::Rejected(rejection));
         tick.timed = false;
         self.out.ticks.push(tick);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best(text: &str) -> Result<Best<'_>, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn the_best_row_is_the_first() {
+        let one = |text| best(text).unwrap().decimals().unwrap().map(|side| side.unwrap().to_string());
+        assert_eq!(one(r#"[["1.5","2",7],["1.4","x"],[]]"#), ["1.5", "2"]);
+        assert_eq!(one("[[1.5e-4,2]]"), ["0.00015", "2"]);
+        assert_eq!(one("[]"), ["0", "0"]);
+        assert_eq!(best("[[null,1]]").unwrap().decimals(), None);
+        for bad in ["[[]]", "[[1]]", "[1]", "{}", "null", "[[1,2]", "[[1,2],}"] {
+            assert!(best(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The venues: one file each here, and one line each in [`VENUES`].
 
 mod binance;
+mod bitstamp;
 mod bybit;
 mod coinbase;
 mod htx;
@@ -22,6 +23,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &bybit::SPOT,
     &bybit::LINEAR,
     &bybit::INVERSE,
+    &bitstamp::Bitstamp,
 ];
 
 /// The venue with this id.
