@@ -2,8 +2,6 @@
 //!
 //! They lie beside the workspace and are not part of it; without them this test says so and passes.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -21,6 +19,13 @@ const MESSAGES: &[(&str, &str, &str, usize)] = &[
     ("bybit/ws_subscription_ack.json", "bybit-linear", "control", 0),
     ("bybit/ws_subscription_failure.json", "bybit-linear", "control", 0),
     ("bybit/ws_ticker_option.json", "bybit-linear", "ticker", 0),
+    ("okx/ws_bbo_tbt.json", "okx", "ticks", 1),
+    ("okx/ws_books_update.json", "okx", "depth", 0),
+    ("okx/ws_candle.json", "okx", "kline", 0),
+    ("okx/ws_funding_rate.json", "okx", "funding", 0),
+    ("okx/ws_instruments.json", "okx", "instruments", 0),
+    // Rows without the object around them: no frame is so.
+    ("okx/ws_opt_summary.json", "okx", "broken", 0),
 ];
 
 fn kind(kind: &FrameKind) -> &str {
@@ -30,7 +35,7 @@ fn kind(kind: &FrameKind) -> &str {
         FrameKind::Heartbeat => "heartbeat",
         FrameKind::PassedOver(name) => name,
         FrameKind::Unknown(_) => "unknown",
-        FrameKind::Broken(error) => &error.reason,
+        FrameKind::Broken(_) => "broken",
         FrameKind::Blank => "blank",
     }
 }

@@ -5,6 +5,7 @@ mod bitstamp;
 mod bybit;
 mod coinbase;
 mod htx;
+mod okx;
 
 use crate::venue::Venue;
 
@@ -24,6 +25,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &bybit::LINEAR,
     &bybit::INVERSE,
     &bitstamp::Bitstamp,
+    &okx::OKX,
 ];
 
 /// The venue with this id.
