@@ -52,6 +52,7 @@ const CAPTURES: &[(&str, &str, &str, Lines)] = &[
     ("cryptofeed/cf_bybit_v2_linear.raw.gz", "bybit-linear", "bybit-linear", Lines::Cryptofeed),
     ("cryptofeed/cf_bitstamp.raw.gz", "bitstamp", "bitstamp", Lines::Cryptofeed),
     ("cryptofeed/cf_okx.raw.gz", "okx", "okx", Lines::Cryptofeed),
+    ("cryptofeed/cf_deribit.raw.gz", "deribit", "deribit", Lines::Cryptofeed),
 ];
 
 fn data() -> Option<PathBuf> {

@@ -26,6 +26,15 @@ const MESSAGES: &[(&str, &str, &str, usize)] = &[
     ("okx/ws_instruments.json", "okx", "instruments", 0),
     // Rows without the object around them: no frame is so.
     ("okx/ws_opt_summary.json", "okx", "broken", 0),
+    ("deribit/ws_book_delta.json", "deribit", "depth", 0),
+    ("deribit/ws_book_grouped_snapshot.json", "deribit", "depth_snapshot", 0),
+    ("deribit/ws_chart.json", "deribit", "kline", 0),
+    ("deribit/ws_error.json", "deribit", "control", 0),
+    ("deribit/ws_subscribe_response.json", "deribit", "control", 0),
+    ("deribit/ws_ticker.json", "deribit", "ticks", 1),
+    // Its legs are no trades of this channel.
+    ("deribit/ws_trades_option_combo.json", "deribit", "ticks", 1),
+    ("deribit/ws_volatility_index.json", "deribit", "volatility_index", 0),
 ];
 
 fn kind(kind: &FrameKind) -> &str {

@@ -4,6 +4,7 @@ mod binance;
 mod bitstamp;
 mod bybit;
 mod coinbase;
+mod deribit;
 mod htx;
 mod okx;
 
@@ -26,6 +27,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &bybit::INVERSE,
     &bitstamp::Bitstamp,
     &okx::OKX,
+    &deribit::DERIBIT,
 ];
 
 /// The venue with this id.
