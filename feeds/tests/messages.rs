@@ -35,6 +35,13 @@ const MESSAGES: &[(&str, &str, &str, usize)] = &[
     // Its legs are no trades of this channel.
     ("deribit/ws_trades_option_combo.json", "deribit", "ticks", 1),
     ("deribit/ws_volatility_index.json", "deribit", "volatility_index", 0),
+    ("coinbase/ws_candles.json", "coinbase-advanced", "kline", 0),
+    ("coinbase/ws_heartbeats.json", "coinbase-advanced", "heartbeat", 0),
+    ("coinbase/ws_l2_data_snapshot.json", "coinbase-advanced", "depth_snapshot", 0),
+    ("coinbase/ws_l2_data_update.json", "coinbase-advanced", "depth", 0),
+    ("coinbase/ws_market_trades.json", "coinbase-advanced", "ticks", 2),
+    ("coinbase/ws_subscriptions.json", "coinbase-advanced", "control", 0),
+    ("coinbase/ws_ticker.json", "coinbase-advanced", "ticks", 1),
 ];
 
 fn kind(kind: &FrameKind) -> &str {

@@ -19,6 +19,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &binance::USDM,
     &binance::COINM,
     &coinbase::EXCHANGE,
+    &coinbase::ADVANCED,
     &htx::SPOT,
     &htx::LINEAR,
     &htx::COIN,

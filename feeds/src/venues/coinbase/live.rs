@@ -68,13 +68,23 @@ impl Answers {
         let answer: Answer = serde_json::from_slice(payload)
             .map_err(|_| "an answer without the members that it should have")?;
         if answer.kind == "error" {
-            out.notices.push(self.complaint(&answer));
+            self.complain(&[&answer.message, &answer.reason], out);
             return Ok(());
         }
-        let channels = answer.channels.into_iter();
-        let streams: Vec<Stream> = channels
-            .filter_map(|listed| Some((channel_of(&listed.name)?, listed.product_ids)))
-            .flat_map(|(channel, names)| names.into_iter().map(move |name| Stream::new(name, channel)))
+        let listed = answer.channels.iter();
+        self.acknowledge(listed.map(|channel| (channel.name.as_str(), channel.product_ids.as_slice())), out);
+        Ok(())
+    }
+
+    /// The venue lists what is subscribed: products by the name of a channel.
+    pub(super) fn acknowledge<'a>(
+        &mut self,
+        listed: impl Iterator<Item = (&'a str, &'a [String])>,
+        out: &mut Output,
+    ) {
+        let streams: Vec<Stream> = listed
+            .filter_map(|(name, products)| Some((channel_of(name)?, products)))
+            .flat_map(|(channel, products)| products.iter().map(move |name| Stream::new(name, channel)))
             .collect();
         for stream in &streams {
             self.asked.remove(stream);
@@ -82,29 +92,26 @@ impl Answers {
         if !streams.is_empty() {
             out.notices.push(Notice::Acknowledged(streams));
         }
-        Ok(())
     }
 
-    /// An error names a product in its reason, if anything. What it says of a subscription is a refusal.
-    fn complaint(&mut self, answer: &Answer) -> Notice {
-        let why = [answer.message.as_str(), answer.reason.as_str()];
-        let why: Vec<&str> = why.into_iter().filter(|part| !part.is_empty()).collect();
-        let text = why.join(": ");
-        if !answer.message.to_lowercase().contains("subscri") {
-            return Notice::Complaint(text);
-        }
-        let is_named = |stream: &&Stream| answer.reason.split_whitespace().any(|word| word == stream.native);
+    /// The venue complains in these words. What names a product that was asked for, or subscribing, is a refusal.
+    pub(super) fn complain(&mut self, words: &[&str], out: &mut Output) {
+        let words: Vec<&str> = words.iter().copied().filter(|part| !part.is_empty()).collect();
+        let text = words.join(": ");
+        let is_end = |c: char| !c.is_alphanumeric() && c != '-';
+        let is_named = |stream: &&Stream| text.split(is_end).any(|word| word == stream.native);
         let refused: Vec<Stream> = self.asked.iter().filter(is_named).cloned().collect();
         for stream in &refused {
             self.asked.remove(stream);
         }
-        Notice::Refused(refused, text)
+        let is_refusal = !refused.is_empty() || text.to_lowercase().contains("subscri");
+        out.notices.push(if is_refusal { Notice::Refused(refused, text) } else { Notice::Complaint(text) });
     }
 }
 
 fn channel_of(name: &str) -> Option<Channel> {
     match name {
-        "matches" => Some(Channel::Trades),
+        "matches" | "market_trades" => Some(Channel::Trades),
         "ticker" => Some(Channel::Quotes),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Coinbase Exchange, formerly Coinbase Pro and GDAX. Coinbase's other interface, Advanced Trade, has a file of its own.
+//! Coinbase Exchange, formerly Coinbase Pro and GDAX. Coinbase's other interface, Advanced Trade, is in `advanced`.
 //!
 //! ```json
 //! {"type":"match","trade_id":10,"maker_order_id":"…","taker_order_id":"…","side":"sell","size":"0.5","price":"100.10",
@@ -14,19 +14,21 @@
 //! A connection that subscribes to nothing within five seconds is closed.
 //! Documented at <https://docs.cdp.coinbase.com/exchange/websocket-feed/channels>.
 
+mod advanced;
 mod live;
 mod session;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+pub(super) use self::advanced::ADVANCED;
 use self::session::CoinbaseSession;
 use crate::json::Token;
 use crate::live::{Live, PastTrades};
 use crate::tick::Side;
 use crate::venue::{DuplicateKey, Endpoint, Session, Venue};
 
-/// The venue.
+/// Coinbase Exchange.
 pub(super) struct Coinbase;
 
 pub(super) static EXCHANGE: Coinbase = Coinbase;
@@ -122,8 +124,8 @@ fn recognises(payload: &[u8]) -> bool {
 /// The aggressor's side, which is not the maker's that is written.
 fn taker_side(maker: Token<'_>) -> Option<Side> {
     match maker.0 {
-        br#""buy""# => Some(Side::Sell),
-        br#""sell""# => Some(Side::Buy),
+        br#""buy""# | br#""BUY""# => Some(Side::Sell),
+        br#""sell""# | br#""SELL""# => Some(Side::Buy),
         _ => None,
     }
 }
