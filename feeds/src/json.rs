@@ -76,23 +76,64 @@ impl<'a> Token<'a> {
     }
 }
 
+/// The first values of an array, up to `N` of them; what stands behind is passed over, since venues append values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cells<'a, const N: usize> {
+    cells: [Token<'a>; N],
+    count: usize,
+}
+
+impl<'a, const N: usize> Cells<'a, N> {
+    /// The values, if there are `N`.
+    pub(crate) fn all(self) -> Option<[Token<'a>; N]> {
+        (self.count == N).then_some(self.cells)
+    }
+
+    /// Those that there are.
+    pub(crate) fn some(&self) -> &[Token<'a>] {
+        &self.cells[..self.count]
+    }
+}
+
+impl<'de: 'a, 'a, const N: usize> Deserialize<'de> for Cells<'a, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cells<'a, N>, D::Error> {
+        struct Values<const N: usize>;
+        impl<'de, const N: usize> Visitor<'de> for Values<N> {
+            type Value = Cells<'de, N>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Cells<'de, N>, A::Error> {
+                let mut found = Cells { cells: [Token(b""); N], count: 0 };
+                while found.count < N
+                    && let Some(value) = values.next_element()?
+                {
+                    found.cells[found.count] = value;
+                    found.count += 1;
+                }
+                while values.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(found)
+            }
+        }
+        deserializer.deserialize_seq(Values)
+    }
+}
+
 /// The first row of a book's side, which is its best: price, size, and what may stand behind them. The other rows are
 /// only passed over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Best<'a>(Option<[Token<'a>; 2]>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Best<'a>(Option<Cells<'a, 2>>);
 
 impl Best<'_> {
     /// Price and size; both zero where the side has no orders. `None` if they are neither numbers nor strings.
     pub(crate) fn decimals(self) -> Option<[Result<Decimal, Rejection>; 2]> {
-        match self.0 {
-            Some([price, size]) => Some([price.decimal()?, size.decimal()?]),
-            None => Some([Ok(Decimal::ZERO); 2]),
-        }
+        let Some(row) = self.0 else { return Some([Ok(Decimal::ZERO); 2]) };
+        let [price, size] = row.all()?;
+        Some([price.decimal()?, size.decimal()?])
     }
 }
-
-/// One row of a book's side.
-struct Row<'a>([Token<'a>; 2]);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Best<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Best<'a>, D::Error> {
@@ -105,34 +146,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Best<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Best<'de>, A::Error> {
-                let first = rows.next_element::<Row<'de>>()?;
+                let first = rows.next_element()?;
                 while rows.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Best(first.map(|row| row.0)))
+                Ok(Best(first))
             }
         }
         deserializer.deserialize_seq(Rows)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Row<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Row<'a>, D::Error> {
-        struct Cells;
-        impl<'de> Visitor<'de> for Cells {
-            type Value = Row<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("price and size")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<Row<'de>, A::Error> {
-                let missing = |at| serde::de::Error::invalid_length(at, &self);
-                let price = cells.next_element::<Token<'de>>()?.ok_or_else(|| missing(0))?;
-                let size = cells.next_element::<Token<'de>>()?.ok_or_else(|| missing(1))?;
-                while cells.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Row([price, size]))
-            }
-        }
-        deserializer.deserialize_seq(Cells)
     }
 }
 
@@ -221,9 +240,23 @@ mod tests {
         assert_eq!(one(r#"[["1.5","2",7],["1.4","x"],[]]"#), ["1.5", "2"]);
         assert_eq!(one("[[1.5e-4,2]]"), ["0.00015", "2"]);
         assert_eq!(one("[]"), ["0", "0"]);
-        assert_eq!(best("[[null,1]]").unwrap().decimals(), None);
-        for bad in ["[[]]", "[[1]]", "[1]", "{}", "null", "[[1,2]", "[[1,2],}"] {
+        for text in ["[[null,1]]", "[[]]", "[[1]]"] {
+            assert_eq!(best(text).unwrap().decimals(), None, "{text}");
+        }
+        for bad in ["[1]", "{}", "null", "[[1,2]", "[[1,2],}"] {
             assert!(best(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn cells_are_the_first_of_an_array() {
+        let some = |text| {
+            let cells: Cells<'_, 2> = serde_json::from_str(text).unwrap();
+            (cells.some().iter().map(|cell| cell.0).collect::<Vec<_>>(), cells.all().is_some())
+        };
+        assert_eq!(some(r#"[1, "x", {}]"#), (vec![&b"1"[..], br#""x""#], true));
+        assert_eq!(some("[[2]]"), (vec![&b"[2]"[..]], false));
+        assert_eq!(some("[]"), (vec![], false));
+        assert!(serde_json::from_str::<Cells<'_, 2>>("[1,2,3").is_err());
     }
 }

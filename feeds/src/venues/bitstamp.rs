@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::frame::{Frame, FrameError, FrameKind};
+use crate::frame::{Frame, FrameKind};
 use crate::json::{Best, Reason, Sink, Token, quote, trade};
 use crate::live::{Channel, Live, Notice, Rate, Route, Stream};
 use crate::offset::VenueClock;
@@ -26,9 +26,7 @@ use crate::symbol::SymbolTable;
 use crate::tick::{Event, Side};
 use crate::time::{Nanos, TimeError, Unit};
 use crate::venue::{DuplicateKey, Endpoint, Output, Session, Venue};
-
-/// Longest name of an unknown kind that is kept, in characters.
-const NAME_CHARS: usize = 40;
+use crate::verdict::{kind_of, unknown};
 
 const TRADES: &str = "live_trades";
 const QUOTES: &str = "order_book";
@@ -199,19 +197,11 @@ impl Session for BitstampSession {
     }
 
     fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind {
-        let payload = frame.payload.trim_ascii();
-        if payload.is_empty() {
-            return FrameKind::Blank;
-        }
-        let message = match serde_json::from_slice::<Message<'_>>(payload) {
-            Ok(message) => message,
-            Err(error) => return FrameKind::Broken(FrameError::new(error.to_string(), payload)),
-        };
         let mut sink = Sink { received_at: frame.received_at, symbols, out };
-        match self.on_message(&message, &mut sink) {
-            Ok(kind) => kind,
-            Err(reason) => FrameKind::Broken(FrameError::new(reason, payload)),
-        }
+        kind_of(frame.payload, |payload| {
+            let message: Message<'_> = serde_json::from_slice(payload)?;
+            Ok(self.on_message(&message, &mut sink)?)
+        })
     }
 
     fn finish(&mut self, out: &mut Output) {
@@ -259,8 +249,7 @@ impl BitstampSession {
     }
 
     fn on_book(&mut self, symbol: &str, data: Token<'_>, sink: &mut Sink<'_>) -> Result<FrameKind, Reason> {
-        let book: BookData<'_> =
-            serde_json::from_slice(data.0).map_err(|_| "a field is missing in the book")?;
+        let book: BookData<'_> = serde_json::from_slice(data.0).map_err(|_| "the book is not whole")?;
         let time = book.microtimestamp.time(Unit::Micros).ok_or("no time in the book")?;
         let [bid, bid_size] = book.bids.decimals().ok_or("no number in the best bid")?;
         let [ask, ask_size] = book.asks.decimals().ok_or("no number in the best ask")?;
@@ -311,10 +300,6 @@ fn refused(message: &Message<'_>) -> Notice {
 fn request(event: &str, stream: &Stream) -> String {
     let channel = format!("{}_{}", name(stream.channel), stream.native);
     serde_json::json!({ "event": event, "data": { "channel": channel } }).to_string()
-}
-
-fn unknown(name: &str) -> FrameKind {
-    FrameKind::Unknown(name.chars().take(NAME_CHARS).collect())
 }
 
 #[cfg(test)]

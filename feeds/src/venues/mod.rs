@@ -1,6 +1,7 @@
 //! The venues: one file each here, and one line each in [`VENUES`].
 
 mod binance;
+mod bitfinex;
 mod bitstamp;
 mod bybit;
 mod coinbase;
@@ -29,6 +30,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &bitstamp::Bitstamp,
     &okx::OKX,
     &deribit::DERIBIT,
+    &bitfinex::Bitfinex,
 ];
 
 /// The venue with this id.
