@@ -54,6 +54,9 @@ const CAPTURES: &[(&str, &str, &str, Lines)] = &[
     ("cryptofeed/cf_okx.raw.gz", "okx", "okx", Lines::Cryptofeed),
     ("cryptofeed/cf_deribit.raw.gz", "deribit", "deribit", Lines::Cryptofeed),
     ("cryptofeed/cf_bitfinex.raw.gz", "bitfinex", "bitfinex", Lines::Cryptofeed),
+    ("cryptofeed/cf_bitget_v1_spot.raw.gz", "bitget", "bitget", Lines::Cryptofeed),
+    ("cryptofeed/cf_bitget_v1_mix.raw.gz", "bitget-mix", "bitget-mix", Lines::Cryptofeed),
+    ("cryptofeed/cf_dydx_v3.raw.gz", "dydx", "dydx", Lines::Cryptofeed),
 ];
 
 fn data() -> Option<PathBuf> {
@@ -316,4 +319,20 @@ fn captures_tell_their_venue() {
             assert!(answers, "{capture}: {venue} does not know {host}/{path}");
         }
     }
+}
+
+/// A download of a venue's own: frames alone, one a line, of one deep book.
+#[test]
+fn frames_without_times_are_passed_over_as_the_depth_that_they_are() {
+    let Some(data) = data() else { return };
+    let capture = "files/bybit_2024-12-01_XRPUSDT_ob500.data.gz";
+    let (bytes, truth) = (inflate(&data.join(capture)), truth(&data, capture));
+    let venue = by_id("bybit-linear").unwrap();
+    let (mut session, mut table) = (venue.open(), SymbolTable::new(venue.id()));
+    let (mut out, mut counts) = (Output::default(), FrameCounts::default());
+    for payload in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        counts.count(&session.on_frame(Frame { received_at: None, payload }, &mut table, &mut out));
+    }
+    check_frames(&counts, &truth, true);
+    assert!(out.ticks.is_empty() && out.offsets.is_empty());
 }

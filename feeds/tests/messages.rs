@@ -42,6 +42,16 @@ const MESSAGES: &[(&str, &str, &str, usize)] = &[
     ("coinbase/ws_market_trades.json", "coinbase-advanced", "ticks", 2),
     ("coinbase/ws_subscriptions.json", "coinbase-advanced", "control", 0),
     ("coinbase/ws_ticker.json", "coinbase-advanced", "ticks", 1),
+    // Of the protocol after the one that is read.
+    ("dydx/ws_block_height_subscribed.json", "dydx", "unknown", 0),
+    ("dydx/ws_block_height_update.json", "dydx", "unknown", 0),
+    ("dydx/ws_candles_subscribed.json", "dydx", "unknown", 0),
+    ("dydx/ws_candles_update.json", "dydx", "unknown", 0),
+    ("dydx/ws_error.json", "dydx", "control", 0),
+    ("dydx/ws_markets_subscribed.json", "dydx", "unknown", 0),
+    ("dydx/ws_markets_update.json", "dydx", "unknown", 0),
+    ("dydx/ws_orderbook_subscribed.json", "dydx", "unknown", 0),
+    ("dydx/ws_trades_subscribed.json", "dydx", "unknown", 0),
 ];
 
 fn kind(kind: &FrameKind) -> &str {

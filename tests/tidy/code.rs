@@ -44,6 +44,8 @@ const VENUES: &[&str] = &[
     "okx",
     "bitstamp",
     "deribit",
+    "bitget",
+    "dydx",
     "bitfinex",
     "gemini",
     "bitmex",

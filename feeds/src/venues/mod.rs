@@ -2,10 +2,12 @@
 
 mod binance;
 mod bitfinex;
+mod bitget;
 mod bitstamp;
 mod bybit;
 mod coinbase;
 mod deribit;
+mod dydx;
 mod htx;
 mod okx;
 
@@ -31,6 +33,9 @@ pub static VENUES: &[&dyn Venue] = &[
     &okx::OKX,
     &deribit::DERIBIT,
     &bitfinex::Bitfinex,
+    &bitget::SPOT,
+    &bitget::MIX,
+    &dydx::DYDX,
 ];
 
 /// The venue with this id.
