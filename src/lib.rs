@@ -32,6 +32,8 @@ pub mod commit;
 
 pub mod replay;
 
+pub mod live;
+
 pub mod store;
 
 pub mod query;

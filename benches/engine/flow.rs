@@ -78,6 +78,8 @@ impl Flow {
 pub(crate) fn batch(ticks: Vec<Tick>, ids: &Arc<[SymbolId]>, new_symbols: Vec<NewSymbol>) -> Batch {
     let now = clock::stamp().instant();
     Batch {
+        inputs: Vec::new(),
+        clock: None,
         runs: vec![Run { file: 0, end: ticks.len() }],
         ticks,
         symbols: Arc::clone(ids),

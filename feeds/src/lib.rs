@@ -34,3 +34,5 @@ mod verdict;
 mod word;
 
 pub mod formats;
+
+pub mod recording;

@@ -219,7 +219,6 @@ impl OrderedStage {
     }
 
     fn gather(&mut self, work: &Work) -> Result<(), CommitError> {
-        self.time(&work.epoch);
         let mut results = work.take_results();
         if let Some(fault) = results.iter_mut().find_map(|result| result.fault.take()) {
             return Err(CommitError::Fault(fault));
@@ -235,11 +234,21 @@ impl OrderedStage {
         }
         self.checkpoint.results.extend(results);
         self.checkpoint.joined.extend(work.epoch.joined.iter().cloned());
+        for input in &work.epoch.inputs {
+            let venue = Some(input.venue.to_owned());
+            let feed = Feed { name: input.name.clone(), format: "live".to_owned(), venue, ..Feed::default() };
+            if self.feeds.len() <= input.number {
+                self.feeds.resize(input.number + 1, Feed::default());
+                self.counts.resize(input.number + 1, FrameCounts::default());
+            }
+            self.feeds[input.number] = feed;
+        }
         for (file, counts) in &work.epoch.frames {
             if let Some(total) = self.counts.get_mut(*file) {
                 total.merge(counts);
             }
         }
+        self.time(&work.epoch);
         if let Some(chunk) = &mut self.chunk {
             keep_ticks(&work.epoch, chunk, &mut self.checkpoint.chunks);
         }

@@ -84,6 +84,13 @@ pub const FAULTS_MAX: usize = 16;
 /// Bad rows and frames that are shown before they are only counted.
 pub const COMPLAINTS_SHOWN: usize = 10;
 
+/// Buffers of 256 KiB between the sequencer and the recorder's writer: 4 MiB, a quarter of a second at 20 MB/s.
+pub const RECORDER_BUFFERS: usize = 16;
+/// Uncompressed bytes of one part of a recording: some 100 MB on disk.
+pub const RECORDING_PART_BYTES: usize = 1 << 30;
+/// Longest time of one part of a recording.
+pub const RECORDING_PART_TIME: Nanos = 3_600 * SECOND;
+
 /// How far behind its symbol's newest tick a tick may be and still count, by default.
 pub const LATENESS: Nanos = 2 * SECOND;
 /// Largest lateness; windows stay open, and in memory, for that long.

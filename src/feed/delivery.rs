@@ -41,6 +41,11 @@ pub enum Delivery {
         /// What its session still had (quotes that waited).
         rest: Box<Output>,
     },
+    /// Time has come so far; sent once a second, so that quiet symbols go on.
+    Time {
+        /// The wall clock.
+        received_at: Nanos,
+    },
     /// A subscription or connection has been silent for too long, or the like: for the tape and the log.
     Alarm {
         /// Which.

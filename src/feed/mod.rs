@@ -1,3 +1,4 @@
 //! Live feeds: connections to venues.
 
 pub mod delivery;
+pub mod intake;

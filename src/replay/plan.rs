@@ -25,6 +25,8 @@ pub enum Mode {
     Resume,
     /// Add other inputs.
     Append,
+    /// Go on live, after whatever the database holds; after a crash, from the last checkpoint.
+    Live,
 }
 
 /// Why a replay cannot be done on this database (exit code 2), or the database cannot be read.
@@ -109,8 +111,12 @@ pub fn job(
             same(&last, &wanted)?;
             last
         }
+        // A live run has no inputs to read again.
+        Mode::Live if last.progress != Progress::Complete && !last.inputs.is_empty() => {
+            return Err(PlanError::Unfinished);
+        }
         Mode::Append if last.progress != Progress::Complete => return Err(PlanError::Unfinished),
-        Mode::Append => {
+        Mode::Append | Mode::Live => {
             same_config(&last, &wanted)?;
             Run {
                 number: last.number + 1,
@@ -122,7 +128,7 @@ pub fn job(
             }
         }
     };
-    let done = run.progress == Progress::Complete;
+    let done = mode != Mode::Live && run.progress == Progress::Complete;
     Ok(Job { run, members: members(&**store, plan)?, done })
 }
 

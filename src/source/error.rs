@@ -92,6 +92,14 @@ pub enum SourceError {
         /// Why.
         error: FormatError,
     },
+    /// The first line of a recording is damaged.
+    #[error("{} is no recording that can be read: {why}", .path.display())]
+    NoRecording {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// Files with and without receive times have no common order.
     #[error(
         "{} has receive times and {} has none, so there is no order to merge them in; replay them one by one",
@@ -164,6 +172,7 @@ impl SourceError {
             | SourceError::UnknownFormat { .. }
             | SourceError::NoSuchFormat { .. }
             | SourceError::Format { .. }
+            | SourceError::NoRecording { .. }
             | SourceError::Mixture { .. } => 2,
         }
     }

@@ -41,7 +41,7 @@ const AHEAD_TICKS: usize = 65_536;
 const SPARE_TICKS: usize = 16;
 
 /// Files, opened and in order.
-pub struct Source {
+pub struct Merge {
     files: Vec<FileInfo>,
     lanes: Vec<Lane>,
     /// Where the next tick of each file that has not ended sorts at the earliest, and the file.
@@ -64,18 +64,18 @@ pub struct Source {
     spares: Spares,
 }
 
-impl Source {
+impl Merge {
     pub(super) fn new(
         files: Vec<FileInfo>,
         lanes: Vec<Lane>,
         has_receive_times: bool,
         options: &SourceOptions,
         setup: Setup,
-    ) -> Source {
+    ) -> Merge {
         let waiting: Vec<bool> = lanes.iter().map(Lane::is_piece).collect();
         let first = |(file, lane): (usize, &Lane)| Reverse((lane.first_key().unwrap_or(Nanos::MIN), file));
         let order = lanes.iter().enumerate().filter(|(file, _)| !waiting[*file]).map(first).collect();
-        Source {
+        Merge {
             read: vec![0; files.len()],
             looked_at: waiting.clone(),
             continued: Vec::new(),
@@ -285,6 +285,8 @@ impl Source {
         let part = self.lanes[file].take()?;
         self.read[file] = part.offset;
         Some(Batch {
+            inputs: Vec::new(),
+            clock: None,
             runs: vec![Run { file, end: part.ticks.len() }],
             symbols: part.symbols,
             new_symbols: self.register.take_new_symbols(),

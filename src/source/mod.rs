@@ -17,6 +17,7 @@ mod open;
 pub mod pace;
 mod part;
 mod pipeline;
+mod recorded;
 mod register;
 
 #[cfg(test)]
@@ -33,8 +34,10 @@ use feeds::time::Nanos;
 use feeds::venue::{DuplicateKey, Gap};
 
 pub use error::{Complaint, SourceError};
-pub use merge::Source;
 pub use open::open;
+
+use merge::Merge;
+use recorded::Recorded;
 
 /// Bytes of whole lines that are read and decoded in one go when one file is replayed: about 20,000 rows, long
 /// enough to make hand-overs cheap, short enough that its ticks (1.6 MB) are still in the cache when they are used.
@@ -99,6 +102,17 @@ pub struct NewSymbol {
     pub file: usize,
 }
 
+/// A connection that opens: a further input beside the files that a run began with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInput {
+    /// Its number among the inputs.
+    pub number: usize,
+    /// Its address.
+    pub name: String,
+    /// Its venue's id.
+    pub venue: &'static str,
+}
+
 /// Consecutive ticks of a batch that come from one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -128,6 +142,73 @@ pub struct FileGap {
     pub gap: Gap,
 }
 
+/// Files, opened and in order: merged by time, or the parts of a recording.
+pub enum Source {
+    /// Files that are merged.
+    Merge(Box<Merge>),
+    /// A recording of many connections.
+    Recorded(Box<Recorded>),
+}
+
+impl Source {
+    /// The files.
+    #[must_use]
+    pub fn files(&self) -> &[FileInfo] {
+        match self {
+            Source::Merge(merge) => merge.files(),
+            Source::Recorded(recorded) => recorded.files(),
+        }
+    }
+
+    /// True if the ticks have receive times (those of all files, or of none).
+    #[must_use]
+    pub fn has_receive_times(&self) -> bool {
+        match self {
+            Source::Merge(merge) => merge.has_receive_times(),
+            Source::Recorded(_) => true,
+        }
+    }
+
+    /// How far the delivered batches have come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        match self {
+            Source::Merge(merge) => merge.progress(),
+            Source::Recorded(recorded) => recorded.progress(),
+        }
+    }
+
+    /// Complaints behind what was read so far, kept or not.
+    #[must_use]
+    pub fn complaints_in_all(&self) -> u64 {
+        match self {
+            Source::Merge(merge) => merge.complaints_in_all(),
+            Source::Recorded(recorded) => recorded.complaints_in_all(),
+        }
+    }
+
+    /// Takes the vector of a used batch back, to be filled again.
+    pub fn recycle(&self, ticks: Vec<Tick>) {
+        if let Source::Merge(merge) = self {
+            merge.recycle(ticks);
+        }
+    }
+
+    /// The next batch in tape order; waits for it. `None` after the last.
+    ///
+    /// # Errors
+    /// A [`SourceError`] if a file cannot be read or decoded further. A file that is cut or damaged ends where it
+    /// cannot be inflated any more; the error comes when all that could be read of all files was delivered. After an
+    /// error there is no further batch.
+    #[expect(clippy::should_implement_trait, reason = "an iterator would lose the error's place at the end")]
+    pub fn next(&mut self) -> Result<Option<Batch>, SourceError> {
+        match self {
+            Source::Merge(merge) => merge.next(),
+            Source::Recorded(recorded) => recorded.next(),
+        }
+    }
+}
+
 /// Some ticks in tape order, with all that came with them.
 ///
 /// One shape for one file and for many: `runs` says which ticks are whose. Replaying one file gives batches of one
@@ -141,6 +222,10 @@ pub struct Batch {
     pub symbols: Arc<[SymbolId]>,
     /// Whose ticks these are; the last one's end is the number of ticks.
     pub runs: Vec<Run>,
+    /// Connections that open with this batch.
+    pub inputs: Vec<NewInput>,
+    /// Time has come so far though nothing came in.
+    pub clock: Option<Nanos>,
     /// Symbols met first in this batch (or announced with it), in the order of their numbers.
     pub new_symbols: Vec<NewSymbol>,
     /// Changed estimates, in order of position.

@@ -14,8 +14,9 @@ use super::filter::Filter;
 use super::head::{Formats, Header, Start, first_block};
 use super::input::Origin;
 use super::lane::{Lane, Opened};
-use super::merge::Source;
-use super::{BLOCK_BYTES, FileInfo, SourceOptions};
+use super::merge::Merge;
+use super::recorded::{self, Recorded};
+use super::{BLOCK_BYTES, FileInfo, Source, SourceOptions};
 
 /// Bytes in blocks of all files of a merge, one block a file, if that leaves at least [`SMALL_BLOCK_BYTES`] for
 /// each. A file has three blocks at least, and ticks take 1.6 times the bytes of their lines: a merge of 1,000 files
@@ -64,6 +65,9 @@ pub(super) fn open_with(
     options: &SourceOptions,
     setup: Setup,
 ) -> Result<Source, SourceError> {
+    if !paths.is_empty() && paths.iter().all(|path| begins_as_recording(path)) {
+        return Recorded::open(paths, options).map(Box::new).map(Source::Recorded);
+    }
     let mut lanes = Vec::new();
     let mut files: Vec<FileInfo> = Vec::new();
     let mut header = None;
@@ -85,7 +89,18 @@ pub(super) fn open_with(
     if files.is_empty() {
         return Err(SourceError::NoFiles);
     }
-    Ok(Source::new(files, lanes, timed[1].is_some(), options, setup))
+    Ok(Source::Merge(Box::new(Merge::new(files, lanes, timed[1].is_some(), options, setup))))
+}
+
+fn begins_as_recording(path: &Path) -> bool {
+    // Whatever is wrong with the file is told where it is opened to be read. A pipe can be opened only once.
+    Origin::open(path)
+        .is_ok_and(|origin| origin.is_regular() && recorded::is_recording(&origin.inflated_head().0))
+}
+
+/// What a file is known by.
+pub(super) fn identity(origin: &Origin, format: &'static str, venue: Option<&'static str>) -> FileInfo {
+    FileInfo { path: origin.path.clone(), format, venue, size: origin.size, first_block: first_block(origin) }
 }
 
 /// Opens one file. `header` is that of the file before, if there is one, and becomes that of this file.
@@ -109,13 +124,7 @@ fn open_one(
     } else {
         *header = Some(start.header(format));
     }
-    let info = FileInfo {
-        path: path.to_owned(),
-        format: format.name(),
-        venue: decoder.venue().map(Venue::id),
-        size: origin.size,
-        first_block: first_block(&origin),
-    };
+    let info = identity(&origin, format.name(), decoder.venue().map(Venue::id));
     let mut first = (None, None);
     if merges {
         let again = || match &*header {

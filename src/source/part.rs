@@ -56,6 +56,8 @@ impl Part {
 /// A batch with nothing in it yet.
 pub(super) fn empty_batch(ticks: Vec<Tick>, entered: Instant, decoded: Instant) -> Batch {
     Batch {
+        inputs: Vec::new(),
+        clock: None,
         ticks,
         symbols: Arc::new([]),
         runs: Vec::new(),

@@ -10,6 +10,7 @@ use feeds::symbol::Symbol;
 use feeds::time::Nanos;
 use feeds::venue::DuplicateKey;
 
+use crate::source::NewInput;
 use crate::symbol::Entry;
 
 /// One entry as one symbol meets it.
@@ -71,6 +72,8 @@ pub struct Epoch {
     pub entries: Vec<Sequenced>,
     /// The groups.
     pub shares: Vec<Share>,
+    /// Connections that opened.
+    pub inputs: Vec<NewInput>,
     /// Symbols that first appear here.
     pub joined: Vec<Joined>,
     /// Every symbol that changed since the last snapshot writes one as of this epoch's end.

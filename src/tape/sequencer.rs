@@ -163,6 +163,10 @@ impl Sequencer {
         for new in &batch.new_symbols {
             self.join(new);
         }
+        self.epoch.inputs.extend(batch.inputs);
+        if let Some(received_at) = batch.clock {
+            self.pass(received_at);
+        }
         self.epoch.frames.extend(batch.frames);
         if self.batches.len() >= usize::from(u16::MAX) {
             emit(self.cut(now()))?;
@@ -233,6 +237,20 @@ impl Sequencer {
                 return Ok(true);
             }
         }
+    }
+
+    /// Time has come to `received_at` though nothing came in.
+    fn pass(&mut self, received_at: Nanos) {
+        let stamp = self.received.stamp(received_at);
+        if self.clock.crosses(stamp) {
+            self.strike();
+        }
+    }
+
+    /// The number that the next entry gets.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        self.next
     }
 
     /// The end of all inputs, as an entry for every symbol.

@@ -73,6 +73,8 @@ fn tick(made: &Made, number: u64, received_at: Nanos) -> Tick {
 
 fn batch(all: &[Made], first: bool, number: &mut u64, received_at: &mut Nanos) -> Batch {
     let mut batch = Batch {
+        inputs: Vec::new(),
+        clock: None,
         ticks: Vec::new(),
         symbols: (0..SYMBOLS).map(SymbolId).collect(),
         runs: Vec::new(),

@@ -16,6 +16,9 @@ mod quarantine;
 /// Every tick in one column: repeats, shuffles, bad times.
 mod ledger;
 
+/// A live run, and the replay of its recording.
+mod live;
+
 /// Receive time moves quiet symbols.
 mod clock;
 

@@ -1,5 +1,6 @@
-//! tapedeck's own recordings: what a live run cannot derive, a line each, so that a crash costs the last line at
-//! most.
+//! Recordings of one connection of one venue, which anything can write: what a live run cannot derive, a line each, so
+//! that a crash costs the last line at most. What tapedeck records itself, of many connections, is
+//! [`crate::recording`].
 //!
 //! # Format, version 1
 //!
@@ -93,19 +94,25 @@ impl Entry<'_> {
         };
         out.extend_from_slice(format!("{} {} ", self.number, self.received_at).as_bytes());
         out.extend_from_slice(&[kind, b' ']);
-        for &byte in content {
-            match byte {
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                b'\\' => out.extend_from_slice(b"\\\\"),
-                _ => out.push(byte),
-            }
-        }
+        escape(content, out);
         out.push(b'\n');
     }
 }
 
-fn is_plain(bytes: &[u8]) -> bool {
+/// Appends `content` without line feeds and carriage returns.
+pub(crate) fn escape(content: &[u8], out: &mut Vec<u8>) {
+    for &byte in content {
+        match byte {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// True if nothing in it needs an escape.
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     memchr::memchr3(b'\n', b'\r', b'\\', bytes).is_none()
 }
 
@@ -133,7 +140,8 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
     Ok(Entry { number: number.unsigned_abs(), received_at, content })
 }
 
-fn unescaped(text: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
+/// Undoes [`escape`].
+pub(crate) fn unescaped(text: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
     if is_plain(text) {
         return Ok(Cow::Borrowed(text));
     }

@@ -93,7 +93,8 @@ fn files_in_turn_run_one_after_the_other() {
     let mut most = 0;
     while let Some(batch) = source.next().unwrap() {
         assert!(batch.runs.len() <= 1, "blocks go through whole");
-        most = most.max(source.running());
+        let crate::source::Source::Merge(merge) = &source else { panic!("these files are no recording") };
+        most = most.max(merge.running());
     }
     assert_eq!(most, 1, "a file is started when the one before it has ended");
 }

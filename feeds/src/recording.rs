@@ -1,0 +1,257 @@
+//! Recordings of a live run: what cannot be derived, in the sequencer's order, a line each, so that a crash costs the
+//! last line at most.
+//!
+//! # Format, version 2
+//!
+//! The first line of each part is a JSON object: the version, the part's number from 1, and the connections that are
+//! open where it begins. Readers pass over further members.
+//!
+//! ```text
+//! {"tapedeck_recording":2,"part":1,"connections":[]}
+//! ```
+//!
+//! Each further line is an entry, five parts with one space between them and `\n` behind them:
+//!
+//! ```text
+//! NUMBER RECEIVED_AT CONNECTION KIND CONTENT
+//! ```
+//!
+//! - `NUMBER`: the tape number that the next entry of the tape had when it came; never less than in the line before.
+//! - `RECEIVED_AT`: when it came in, ns since the Unix epoch, as its session was told.
+//! - `CONNECTION`: the connection's number; 0 if it is about none. Connections are numbered from 1 and not again.
+//! - `KIND`: one byte.
+//!   - `f` a frame of text without `\r`, `\n` or backslash in it: the bytes as received
+//!   - `e` a frame with other bytes: `\n` for a line feed, `\r` for a carriage return, `\\` for a backslash
+//!   - `o` the connection was opened: `{"venue":…,"address":…}`; `c` it was closed: why
+//!   - `t` time passed and nothing came
+//!   - `a` an alarm: what, in one line
+//!   - `s` the run was stopped on purpose
+//! - `CONTENT`: all up to the line feed; may be empty. Other than in `f` it is escaped as in `e`.
+//!
+//! A line without its line feed was cut by a crash.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::formats::recording::{escape, is_plain, unescaped};
+use crate::time::{Nanos, in_range, parse_digits};
+
+/// The version that is written, and the only one that is read here.
+pub const VERSION: u32 = 2;
+/// What the first line of a recording begins with.
+pub const BEGINS: &[u8] = b"{\"tapedeck_recording\":2,";
+
+/// The first line of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`VERSION`].
+    pub tapedeck_recording: u32,
+    /// The part's number, from 1.
+    pub part: u64,
+    /// The connections that are open where it begins.
+    pub connections: Vec<OpenConnection>,
+}
+
+/// A connection that goes on from the part before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenConnection {
+    /// Its number.
+    pub number: u32,
+    /// Whose and where.
+    #[serde(flatten)]
+    pub opened: Opened,
+}
+
+/// Whose a connection is, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The venue's id.
+    pub venue: String,
+    /// The address.
+    pub address: String,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// See the format.
+    pub number: u64,
+    /// When it came in.
+    pub received_at: Nanos,
+    /// The connection, or 0.
+    pub connection: u32,
+    /// What it is.
+    pub content: Content<'a>,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// A frame's bytes.
+    Frame(Cow<'a, [u8]>),
+    /// The connection was opened.
+    Opened(Opened),
+    /// It was closed: why.
+    Closed(Cow<'a, [u8]>),
+    /// Time passed and nothing came.
+    Time,
+    /// An alarm.
+    Alarm(Cow<'a, [u8]>),
+    /// The run was stopped on purpose.
+    Stop,
+}
+
+impl Header {
+    /// Its line.
+    #[must_use]
+    pub fn line(&self) -> Vec<u8> {
+        // A type without maps: nothing in it can fail.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads the first line of a part.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(line: &[u8]) -> Result<Header, String> {
+        serde_json::from_slice(line)
+            .map_err(|error| format!("the first line is not that of a recording: {error}"))
+    }
+}
+
+impl Entry<'_> {
+    /// Appends its line to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let opened;
+        let (kind, content): (u8, &[u8]) = match &self.content {
+            Content::Frame(bytes) if is_plain(bytes) => (b'f', bytes),
+            Content::Frame(bytes) => (b'e', bytes),
+            Content::Opened(what) => {
+                opened = serde_json::to_vec(what).unwrap_or_default();
+                (b'o', &opened)
+            }
+            Content::Closed(why) => (b'c', why),
+            Content::Time => (b't', b""),
+            Content::Alarm(what) => (b'a', what),
+            Content::Stop => (b's', b""),
+        };
+        for number in [self.number, self.received_at.unsigned_abs(), u64::from(self.connection)] {
+            put_digits(number, out);
+            out.push(b' ');
+        }
+        out.extend_from_slice(&[kind, b' ']);
+        if kind == b'f' {
+            out.extend_from_slice(content);
+        } else {
+            escape(content, out);
+        }
+        out.push(b'\n');
+    }
+}
+
+fn put_digits(mut value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            return out.extend_from_slice(&digits[at..]);
+        }
+    }
+}
+
+/// The entry on `line` (without its line feed).
+///
+/// # Errors
+/// Why it is none.
+pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
+    let mut parts = line.splitn(5, |byte| *byte == b' ');
+    let mut part = || parts.next().ok_or("fewer than five parts in the line");
+    let number = parse_digits(part()?).ok_or("the entry's number is not a number")?;
+    let received_at = parse_digits(part()?).and_then(|time| in_range(time).ok());
+    let received_at = received_at.ok_or("the receive time lies outside 1990-2200")?;
+    let connection = parse_digits(part()?).and_then(|number| u32::try_from(number).ok());
+    let connection = connection.ok_or("the connection's number is not a number")?;
+    let (kind, text) = (part()?, part()?);
+    let content = match kind {
+        b"f" => Content::Frame(Cow::Borrowed(text)),
+        b"e" => Content::Frame(unescaped(text)?),
+        b"o" => Content::Opened(
+            serde_json::from_slice(&unescaped(text)?).map_err(|_| "no venue and address of a connection")?,
+        ),
+        b"c" => Content::Closed(unescaped(text)?),
+        b"t" => Content::Time,
+        b"a" => Content::Alarm(unescaped(text)?),
+        b"s" => Content::Stop,
+        _ => return Err("the entry's kind is not known"),
+    };
+    Ok(Entry { number: number.unsigned_abs(), received_at, connection, content })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn content() -> impl Strategy<Value = Content<'static>> {
+        let bytes =
+            || prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'\\'), any::<u8>()], 0..40);
+        let opened = ("[a-z-]{1,9}", ".{0,30}").prop_map(|(venue, address)| Opened { venue, address });
+        prop_oneof![
+            bytes().prop_map(|b| Content::Frame(Cow::Owned(b))),
+            opened.prop_map(Content::Opened),
+            bytes().prop_map(|b| Content::Closed(Cow::Owned(b))),
+            bytes().prop_map(|b| Content::Alarm(Cow::Owned(b))),
+            Just(Content::Time),
+            Just(Content::Stop),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(
+            number in 0..i64::MAX as u64,
+            received_at in crate::time::EARLIEST..crate::time::LATEST,
+            connection in any::<u32>(),
+            content in content(),
+        ) {
+            let entry = Entry { number, received_at, connection, content };
+            let mut line = Vec::new();
+            entry.encode(&mut line);
+            prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            prop_assert_eq!(decode(line.strip_suffix(b"\n").unwrap()), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_version_two() {
+        let opened = Opened { venue: "here".to_owned(), address: "ws://x/y".to_owned() };
+        let connections = vec![OpenConnection { number: 3, opened: opened.clone() }];
+        let header = Header { tapedeck_recording: VERSION, part: 2, connections };
+        let mut bytes = header.line();
+        assert!(bytes.starts_with(BEGINS));
+        assert_eq!(Header::read(&bytes), Ok(header));
+        let entry =
+            |content| Entry { number: 7, received_at: 1_700_000_000_000_000_001, connection: 3, content };
+        bytes.clear();
+        for content in [
+            Content::Opened(opened),
+            Content::Frame(Cow::Borrowed(b"{\"a\": 1}")),
+            Content::Frame(Cow::Borrowed(b"a\nb\\c")),
+            Content::Time,
+            Content::Stop,
+        ] {
+            entry(content).encode(&mut bytes);
+        }
+        let expected = "7 1700000000000000001 3 o {\"venue\":\"here\",\"address\":\"ws://x/y\"}\n\
+            7 1700000000000000001 3 f {\"a\": 1}\n7 1700000000000000001 3 e a\\nb\\\\c\n\
+            7 1700000000000000001 3 t \n7 1700000000000000001 3 s \n";
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+        assert!(decode(b"7 1700000000000000001 3 q x").is_err() && decode(b"7 17 3 f x").is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! A live run behind its sockets: deliveries in, exact and durable windows out, and what came on record.
+//!
+//! [`Deck`] is the same path as a replay's: sequencer, symbol actors, checkpoints. Only the source at its front differs,
+//! and it does not know that. [`recorder`] writes down what the sequencer takes in, so that the replay of it is equal.
+
+pub mod recorder;
+
+use std::sync::Arc;
+
+use feeds::time::Nanos;
+
+use crate::actors::credit::Credit;
+use crate::actors::{Engine, EngineError, EngineOptions};
+use crate::clock::{self, Stamp};
+use crate::commit::{CommitError, Committer, Setup, Summary};
+use crate::config::Config;
+use crate::feed::delivery::Delivery;
+use crate::feed::intake::Intake;
+use crate::replay::plan::{self, Mode, PlanError};
+use crate::source::SourceOptions;
+use crate::store::Store;
+use crate::tape::{Cut, Epoch, Sequencer};
+use recorder::{RecordError, Recorder};
+
+/// Why a live run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// It cannot be done on this database.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The commit failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The recording cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// No thread can be had.
+    #[error("no thread can be started")]
+    Threads(#[source] std::io::Error),
+}
+
+/// How to run.
+pub struct LiveOptions {
+    /// Windows and times.
+    pub config: Config,
+    /// Threads that apply ticks.
+    pub workers: usize,
+    /// Where epochs are cut.
+    pub cut: Cut,
+}
+
+/// See the module.
+pub struct Deck {
+    intake: Intake,
+    sequencer: Sequencer,
+    engine: Engine,
+    committer: Committer,
+    recorder: Option<Recorder>,
+    adaptive: bool,
+    checkpoint_every: Nanos,
+    last_checkpoint: Stamp,
+    checkpoint_due: bool,
+}
+
+impl Deck {
+    /// Goes on from what `store` holds.
+    ///
+    /// # Errors
+    /// [`LiveError`]; nothing has been written then.
+    pub fn start(
+        store: &Arc<dyn Store>,
+        options: &LiveOptions,
+        recorder: Option<Recorder>,
+    ) -> Result<Deck, LiveError> {
+        let plan = Arc::new(plan::plan_of(&options.config));
+        let job = plan::job(store, &plan, &options.config, &[], &SourceOptions::default(), Mode::Live)?;
+        let engine = &options.config.engine;
+        let (first, applied) = (job.run.first, job.run.applied);
+        let mut sequencer =
+            Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
+        let credit = Credit::default();
+        let setup = Setup {
+            store: Arc::clone(store),
+            first,
+            run: job.run,
+            feeds: Vec::new(),
+            ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
+            keep_ticks: false,
+        };
+        let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;
+        let layout = EngineOptions { workers: options.workers, faults: Vec::new(), sabotage: None };
+        let mut symbols = Engine::start(plan, &layout, credit, committer.done());
+        for member in job.members {
+            sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
+            symbols.join(member);
+        }
+        Ok(Deck {
+            intake: Intake::new(0),
+            sequencer,
+            engine: symbols,
+            committer,
+            recorder,
+            adaptive: options.cut == Cut::Adaptive,
+            checkpoint_every: engine.checkpoint_every,
+            last_checkpoint: clock::stamp(),
+            checkpoint_due: false,
+        })
+    }
+
+    /// Puts a delivery on record and on the tape. `more` is true if another one waits already: what has gathered is
+    /// then sent on with it.
+    ///
+    /// # Errors
+    /// [`LiveError`] if it cannot be recorded, applied or committed.
+    pub fn take(&mut self, delivery: Delivery, more: bool) -> Result<(), LiveError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.put(self.sequencer.next_number(), &delivery)?;
+        }
+        let batch = self.intake.accept(delivery, clock::stamp());
+        self.checkpoint_due |= self.last_checkpoint.elapsed_nanos() >= self.checkpoint_every;
+        if self.checkpoint_due {
+            self.sequencer.want_snapshot();
+        }
+        let engine = &mut self.engine;
+        let mut made_checkpoint = false;
+        let submit = |epoch: Epoch| {
+            made_checkpoint |= epoch.snapshot;
+            engine.submit(epoch)
+        };
+        self.sequencer.push(batch, || clock::stamp().instant(), None, submit)?;
+        // Credit holds this back while four epochs are in work; what comes meanwhile is the next one.
+        if self.adaptive && !more && (self.checkpoint_due || !self.sequencer.is_empty()) {
+            let epoch = self.sequencer.cut(clock::stamp().instant());
+            made_checkpoint |= epoch.snapshot;
+            self.engine.submit(epoch)?;
+        }
+        if made_checkpoint {
+            self.checkpoint_due = false;
+            self.last_checkpoint = clock::stamp();
+        }
+        Ok(())
+    }
+
+    /// A stop on purpose: open windows come out `partial`, all is committed, and the recording ends with it.
+    ///
+    /// # Errors
+    /// [`LiveError`] if that fails; what was committed before stays.
+    pub fn stop(mut self) -> Result<Summary, LiveError> {
+        let recorded = match self.recorder.take() {
+            Some(recorder) => recorder.stop(self.sequencer.next_number(), clock::wall()),
+            None => Ok(()),
+        };
+        self.sequencer.end();
+        let last = self.sequencer.cut(clock::stamp().instant());
+        let submitted = self.engine.submit(last);
+        self.engine.stop();
+        // The commit's own error is the cause of the engine's.
+        let summary = self.committer.finish()?;
+        submitted?;
+        recorded?;
+        Ok(summary)
+    }
+}

@@ -1,0 +1,355 @@
+//! A recording as a source: its parts in their order, each entry as the live run took it in.
+//!
+//! A recording is not merged with anything: two sockets can feed one symbol, and only the recording has the order in
+//! which their frames came to the tape.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+
+use feeds::formats::MAX_FRAME_BYTES;
+use feeds::frame::{Frame, FrameCounts, FrameError, FrameKind};
+use feeds::recording::{self, BEGINS, Content, Entry, Header, Opened};
+use feeds::symbol::SymbolTable;
+use feeds::venue::{Output, Session};
+use feeds::venues::by_id;
+
+use super::error::{Complaint, Failure, SourceError};
+use super::input::{Input, Origin};
+use super::open::identity;
+use super::{Batch, COMPLAINTS_KEPT, FileInfo, Progress, SourceOptions};
+use crate::clock;
+use crate::feed::delivery::{ConnectionId, Decoded, Delivery, RawFrame};
+use crate::feed::intake::Intake;
+
+/// Frames in one batch; one of several connections has fewer.
+const BATCH_FRAMES: usize = 4_096;
+/// The name of the format.
+pub(super) const NAME: &str = "recording";
+
+/// One connection's decoding.
+struct Connection {
+    session: Box<dyn Session>,
+    symbols: SymbolTable,
+    announced: usize,
+}
+
+/// See the module.
+pub struct Recorded {
+    files: Vec<FileInfo>,
+    origins: Vec<Origin>,
+    part: usize,
+    reader: Option<BufReader<Input>>,
+    line: Vec<u8>,
+    lines: u64,
+    connections: BTreeMap<u32, Connection>,
+    intake: Intake,
+    /// An entry that did not fit the batch before.
+    held: Option<Vec<u8>>,
+    control: u64,
+    complaints: Vec<Complaint>,
+    complaints_kept: usize,
+    complaints_in_all: u64,
+    strict: bool,
+    stopped: bool,
+    read: u64,
+}
+
+/// True if these are the first bytes of a recording of many connections.
+pub(super) fn is_recording(bytes: &[u8]) -> bool {
+    bytes.starts_with(BEGINS)
+}
+
+impl Recorded {
+    /// Opens the parts. They are read in the order of their numbers.
+    pub(super) fn open(paths: &[PathBuf], options: &SourceOptions) -> Result<Recorded, SourceError> {
+        let mut parts = Vec::new();
+        for path in paths {
+            let origin = Origin::open(path)?;
+            let (head, _) = origin.inflated_head();
+            let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let header =
+                Header::read(first).map_err(|why| SourceError::NoRecording { path: path.clone(), why })?;
+            parts.push((header.part, identity(&origin, NAME, None), origin));
+        }
+        parts.sort_by_key(|(part, _, _)| *part);
+        let (files, origins): (Vec<_>, Vec<_>) =
+            parts.into_iter().map(|(_, info, origin)| (info, origin)).unzip();
+        Ok(Recorded {
+            intake: Intake::new(files.len()),
+            files,
+            origins,
+            part: 0,
+            reader: None,
+            line: Vec::new(),
+            lines: 0,
+            connections: BTreeMap::new(),
+            held: None,
+            control: 0,
+            complaints: Vec::new(),
+            complaints_kept: 0,
+            complaints_in_all: 0,
+            strict: options.strict,
+            stopped: false,
+            read: 0,
+        })
+    }
+
+    pub(super) fn files(&self) -> &[FileInfo] {
+        &self.files
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let open = self.reader.as_ref().map_or(0, |reader| reader.get_ref().offset());
+        Progress { read: self.read + open, total: self.files.iter().map(|file| file.size).sum() }
+    }
+
+    pub(super) fn complaints_in_all(&self) -> u64 {
+        self.complaints_in_all
+    }
+
+    /// The next batch; `None` after the last.
+    pub(super) fn next(&mut self) -> Result<Option<Batch>, SourceError> {
+        let mut gathered: Option<(u32, Decoded)> = None;
+        while !self.stopped {
+            if !self.fetch()? {
+                break;
+            }
+            let line = std::mem::take(&mut self.line);
+            let taken = self.take(&line, &mut gathered);
+            self.line = line;
+            match taken {
+                Taken::Gathered if !self.is_full(gathered.as_ref()) => {}
+                Taken::Gathered => break,
+                Taken::Later => {
+                    self.held = Some(std::mem::take(&mut self.line));
+                    break;
+                }
+                Taken::Batch(batch) => return self.attach(*batch).map(Some),
+            }
+        }
+        match gathered {
+            Some((number, mut decoded)) => {
+                if let Some(connection) = self.connections.get_mut(&number) {
+                    decoded.new_symbols = connection.symbols.symbols()[connection.announced..].to_vec();
+                    connection.announced = connection.symbols.symbols().len();
+                }
+                decoded.decoded = clock::stamp();
+                let batch = self.intake.accept(Delivery::Frames(Box::new(decoded)), clock::stamp());
+                self.attach(batch).map(Some)
+            }
+            None if self.control > 0 || !self.complaints.is_empty() => {
+                let batch = Intake::nothing(clock::stamp());
+                self.attach(batch).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn is_full(&self, gathered: Option<&(u32, Decoded)>) -> bool {
+        gathered.is_some_and(|(_, decoded)| decoded.frames.len() >= BATCH_FRAMES)
+            || self.complaints.len() >= BATCH_FRAMES
+    }
+
+    /// Adds what is counted by file.
+    fn attach(&mut self, mut batch: Batch) -> Result<Batch, SourceError> {
+        let file = self.part.min(self.files.len().saturating_sub(1));
+        let mut counts = FrameCounts::default();
+        for _ in 0..std::mem::take(&mut self.control) {
+            counts.count(&FrameKind::Control);
+        }
+        for complaint in &self.complaints {
+            counts.count(&FrameKind::Broken(complaint.error.clone()));
+        }
+        batch.frames.push((file, counts));
+        batch.complaints_in_all += self.complaints.len() as u64;
+        if self.strict
+            && let Some(Complaint { line, error, .. }) = self.complaints.first()
+        {
+            let path = self.files[file].path.clone();
+            return Err(SourceError::Strict { path, line: *line, error: error.clone() });
+        }
+        let mut kept = std::mem::take(&mut self.complaints);
+        kept.truncate(COMPLAINTS_KEPT.saturating_sub(self.complaints_kept));
+        self.complaints_kept += kept.len();
+        batch.complaints = kept;
+        Ok(batch)
+    }
+
+    /// Puts the next line into `line`, from the next part if need be; false at the end.
+    fn fetch(&mut self) -> Result<bool, SourceError> {
+        if let Some(held) = self.held.take() {
+            self.line = held;
+            return Ok(true);
+        }
+        loop {
+            let Some(origin) = self.origins.get_mut(self.part) else { return Ok(false) };
+            let path = origin.path.clone();
+            if self.reader.is_none() {
+                let input = origin.input();
+                let input = input
+                    .map_err(|error| Failure::Read { offset: 0, what: error.to_string() }.of(path.clone()))?;
+                self.reader = Some(BufReader::new(input));
+                self.lines = 0;
+            }
+            let Some(reader) = &mut self.reader else { return Ok(false) };
+            self.line.clear();
+            let read = reader.read_until(b'\n', &mut self.line);
+            self.lines += 1;
+            match read {
+                Ok(0) => self.next_part(),
+                Ok(_) if self.line.ends_with(b"\n") => {
+                    self.line.pop();
+                    return Ok(true);
+                }
+                Ok(_) => {
+                    self.complain("the last line was cut off");
+                    self.next_part();
+                }
+                // A crash cuts a part at its end. What is behind that is in the parts that follow, if there are any.
+                Err(error) => {
+                    let failure = reader.get_ref().failure(&error);
+                    self.next_part();
+                    if self.part < self.origins.len() {
+                        self.complain("the part was cut off");
+                    } else {
+                        return Err(failure.of(path));
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_part(&mut self) {
+        self.read += self.reader.take().map_or(0, |reader| reader.get_ref().offset());
+        self.part += 1;
+    }
+
+    fn complain(&mut self, why: &str) {
+        let file = self.part.min(self.files.len().saturating_sub(1));
+        let start = &self.line[..self.line.len().min(MAX_FRAME_BYTES)];
+        self.complaints_in_all += 1;
+        self.complaints.push(Complaint { file, line: self.lines, error: FrameError::new(why, start) });
+    }
+
+    fn take(&mut self, line: &[u8], gathered: &mut Option<(u32, Decoded)>) -> Taken {
+        if line.starts_with(BEGINS) {
+            return self.begin(line, gathered.is_some());
+        }
+        let entry = match recording::decode(line) {
+            Ok(entry) => entry,
+            Err(why) => {
+                self.line.clear();
+                self.line.extend_from_slice(line);
+                self.complain(why);
+                return Taken::Gathered;
+            }
+        };
+        match &entry.content {
+            Content::Frame(payload) => {
+                if gathered.as_ref().is_some_and(|(number, _)| *number != entry.connection) {
+                    return Taken::Later;
+                }
+                self.frame(&entry, payload, gathered);
+                Taken::Gathered
+            }
+            _ if gathered.is_some() => Taken::Later,
+            _ => self.other(&entry),
+        }
+    }
+
+    /// A part begins: connections of parts that are not here are taken up.
+    fn begin(&mut self, line: &[u8], gathering: bool) -> Taken {
+        let Ok(header) = Header::read(line) else { return Taken::Gathered };
+        let missing = header.connections.iter().find(|open| !self.connections.contains_key(&open.number));
+        match missing {
+            Some(_) if gathering => Taken::Later,
+            Some(open) => {
+                // The line comes again until all of them are open.
+                self.held = Some(line.to_vec());
+                self.open_connection(open.number, &open.opened)
+            }
+            None => {
+                self.control += 1;
+                Taken::Gathered
+            }
+        }
+    }
+
+    fn other(&mut self, entry: &Entry<'_>) -> Taken {
+        self.control += 1;
+        let connection = ConnectionId(entry.connection);
+        let delivery = match &entry.content {
+            Content::Opened(opened) => return self.open_connection(entry.connection, opened),
+            Content::Closed(why) => {
+                let mut rest = Box::new(Output::default());
+                if let Some(mut closed) = self.connections.remove(&entry.connection) {
+                    closed.session.finish(&mut rest);
+                }
+                let why = String::from_utf8_lossy(why).into_owned();
+                Delivery::Closed { connection, why, received_at: entry.received_at, rest }
+            }
+            Content::Time => Delivery::Time { received_at: entry.received_at },
+            Content::Alarm(what) => {
+                let what = String::from_utf8_lossy(what).into_owned();
+                Delivery::Alarm { connection, what, received_at: entry.received_at }
+            }
+            Content::Frame(_) => return Taken::Gathered,
+            Content::Stop => {
+                self.stopped = self.part + 1 >= self.origins.len();
+                return Taken::Gathered;
+            }
+        };
+        Taken::Batch(Box::new(self.intake.accept(delivery, clock::stamp())))
+    }
+
+    fn open_connection(&mut self, number: u32, opened: &Opened) -> Taken {
+        let Some(venue) = by_id(&opened.venue) else {
+            self.complain("a connection of a venue that is not known");
+            return Taken::Gathered;
+        };
+        let symbols = SymbolTable::new(venue.id());
+        self.connections.insert(number, Connection { session: venue.open(), symbols, announced: 0 });
+        let delivery = Delivery::Opened {
+            connection: ConnectionId(number),
+            venue,
+            address: opened.address.clone(),
+            received_at: 0,
+        };
+        Taken::Batch(Box::new(self.intake.accept(delivery, clock::stamp())))
+    }
+
+    fn frame(&mut self, entry: &Entry<'_>, payload: &[u8], gathered: &mut Option<(u32, Decoded)>) {
+        let Some(connection) = self.connections.get_mut(&entry.connection) else {
+            self.complain("a frame of a connection that is not open");
+            return;
+        };
+        let (_, decoded) = gathered.get_or_insert_with(|| (entry.connection, empty(entry.connection)));
+        let frame = Frame { received_at: Some(entry.received_at), payload };
+        let kind = connection.session.on_frame(frame, &mut connection.symbols, &mut decoded.output);
+        decoded.counts.count(&kind);
+        let ticks = decoded.output.ticks.len();
+        let (entered, payload) = (decoded.decoded, bytes::Bytes::new());
+        decoded.frames.push(RawFrame { received_at: entry.received_at, entered, payload, ticks });
+    }
+}
+
+enum Taken {
+    /// It is in what gathers.
+    Gathered,
+    /// It comes behind what gathered.
+    Later,
+    /// It is a batch of its own.
+    Batch(Box<Batch>),
+}
+
+fn empty(connection: u32) -> Decoded {
+    Decoded {
+        connection: ConnectionId(connection),
+        frames: Vec::new(),
+        output: Output::default(),
+        counts: FrameCounts::default(),
+        new_symbols: Vec::new(),
+        decoded: clock::stamp(),
+    }
+}

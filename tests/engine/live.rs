@@ -1,0 +1,193 @@
+//! A live run and the replay of its recording are one answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use feeds::frame::{Frame, FrameCounts};
+use feeds::symbol::SymbolTable;
+use feeds::time::SECOND;
+use feeds::venue::{Output, Session, Venue};
+use feeds::venues::by_id;
+use proptest::prelude::*;
+use tapedeck::clock;
+use tapedeck::feed::delivery::{ConnectionId, Decoded, Delivery, RawFrame};
+use tapedeck::live::recorder::Recorder;
+use tapedeck::live::{Deck, LiveOptions};
+use tapedeck::replay::ReplayOptions;
+use tapedeck::store::Store;
+use tapedeck::tape::Cut;
+
+use crate::made::{Kind, config, made};
+use crate::support::{assert_same, dump_of, dumped, memory, options};
+
+/// One connection of a test: what its socket would have.
+struct Connection {
+    id: ConnectionId,
+    session: Box<dyn Session>,
+    symbols: SymbolTable,
+    announced: usize,
+}
+
+impl Connection {
+    fn open(id: u32, venue: &'static dyn Venue, received_at: i64) -> (Connection, Delivery) {
+        let symbols = SymbolTable::new(venue.id());
+        let connection = Connection { id: ConnectionId(id), session: venue.open(), symbols, announced: 0 };
+        let address = format!("ws://made/{id}");
+        (connection, Delivery::Opened { connection: ConnectionId(id), venue, address, received_at })
+    }
+
+    fn frames(&mut self, lines: &[(i64, Vec<u8>)]) -> Delivery {
+        let (mut output, mut counts, mut frames) = (Output::default(), FrameCounts::default(), Vec::new());
+        for (received_at, payload) in lines {
+            let frame = Frame { received_at: Some(*received_at), payload };
+            counts.count(&self.session.on_frame(frame, &mut self.symbols, &mut output));
+            let payload = Bytes::copy_from_slice(payload);
+            let (entered, ticks) = (clock::stamp(), output.ticks.len());
+            frames.push(RawFrame { received_at: *received_at, entered, payload, ticks });
+        }
+        let new_symbols = self.symbols.symbols()[self.announced..].to_vec();
+        self.announced = self.symbols.symbols().len();
+        let (connection, decoded) = (self.id, clock::stamp());
+        Delivery::Frames(Box::new(Decoded { connection, frames, output, counts, new_symbols, decoded }))
+    }
+
+    fn close(mut self, received_at: i64) -> Delivery {
+        let mut rest = Box::new(Output::default());
+        self.session.finish(&mut rest);
+        Delivery::Closed { connection: self.id, why: "made\nup".to_owned(), received_at, rest }
+    }
+}
+
+/// A market over three sockets, two at a time, with reconnects, alarms and a timer; cut into deliveries by `seed`.
+fn deliveries(seed: u64, lines: usize) -> Vec<Delivery> {
+    let made = made(Kind::Capture, seed, lines);
+    let parsed = made.lines.iter().map(|line| {
+        let space = line.iter().position(|byte| *byte == b' ').unwrap();
+        let received_at: i64 = std::str::from_utf8(&line[..space]).unwrap().parse().unwrap();
+        (received_at, line[space + 1..].trim_ascii_end().to_vec())
+    });
+    let parsed: Vec<(i64, Vec<u8>)> = parsed.collect();
+    let venues = [by_id("binance").unwrap(), by_id("binance-us").unwrap()];
+    let (mut out, mut open, mut next) = (Vec::new(), Vec::new(), 1);
+    let mut random = seed | 1;
+    let mut draw = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let mut at = 0;
+    let mut second = 0;
+    while at < parsed.len() {
+        let received_at = parsed[at].0;
+        while open.len() < 2 {
+            let (connection, opened) = Connection::open(next, venues[draw(2) as usize], received_at);
+            open.push(connection);
+            out.push(opened);
+            next += 1;
+        }
+        if received_at / SECOND > second {
+            second = received_at / SECOND;
+            out.push(Delivery::Time { received_at });
+        }
+        let many = (1 + draw(30) as usize).min(parsed.len() - at);
+        let which = draw(2) as usize;
+        out.push(open[which].frames(&parsed[at..at + many]));
+        at += many;
+        if draw(12) == 0 {
+            let what = "silent for too long".to_owned();
+            out.push(Delivery::Alarm { connection: open[which].id, what, received_at });
+            out.push(open.remove(which).close(received_at));
+        }
+    }
+    out
+}
+
+fn recording(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn live_options(workers: usize, cut: Cut) -> LiveOptions {
+    LiveOptions { config: config(true), workers, cut }
+}
+
+/// A live run, recorded in `folder`.
+fn run_live(folder: &Path, deliveries: Vec<Delivery>, options: &LiveOptions) -> Arc<dyn Store> {
+    let store = memory();
+    let recorder = Recorder::start(folder, clock::wall()).unwrap();
+    let mut deck = Deck::start(&store, options, Some(recorder)).unwrap();
+    let in_all = deliveries.len();
+    for (number, delivery) in deliveries.into_iter().enumerate() {
+        deck.take(delivery, number % 3 != 0 && number + 1 < in_all).unwrap();
+    }
+    let summary = deck.stop().unwrap();
+    assert!(summary.ledger.adds_up() && summary.ledger.received > 0);
+    store
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn a_recording_replays_to_the_digest_of_its_run(seed in any::<u64>(), epochs in any::<u64>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let live = dumped(&run_live(folder.path(), deliveries(seed, 1_500), &live_options(2, Cut::Adaptive)));
+        prop_assert!(live.lines().filter(|line| line.starts_with("window,")).count() > 100);
+        let files = recording(folder.path());
+        for (workers, cut) in [(1, Cut::Adaptive), (2, Cut::Random(epochs)), (8, Cut::Every(7))] {
+            let replay = ReplayOptions { config: config(true), workers, cut, ..options() };
+            assert_same(&dump_of(&files, &replay), &live, "the replay");
+        }
+    }
+}
+
+/// A crash cuts the last part anywhere; what is whole is replayed, and is the beginning of the run.
+#[test]
+fn a_recording_that_was_cut_gives_its_whole_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = dumped(&run_live(folder.path(), deliveries(7, 1_200), &live_options(2, Cut::Adaptive)));
+    let files = recording(folder.path());
+    let packed = std::fs::read(&files[0]).unwrap();
+    let plain = zstd::stream::decode_all(&packed[..]).unwrap();
+    let path = folder.path().join("cut.rec");
+    let half = plain.len() / 2;
+    let line_end = plain[..half].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    let dump = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        dump_of(std::slice::from_ref(&path), &ReplayOptions { config: config(true), ..options() })
+    };
+    let whole_lines = dump(&plain[..line_end]);
+    assert_same(&dump(&plain[..line_end + 9]), &whole_lines, "with half a line more");
+    let finals = |text: &str| {
+        let windows = text.lines().filter(|line| line.starts_with("window,1s,") && line.contains(",0,,"));
+        windows.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (cut, all) = (finals(&whole_lines), finals(&live));
+    assert!(cut.len() > 20 && cut.len() < all.len());
+    assert!(cut.iter().filter(|line| all.contains(line)).count() + 20 > cut.len());
+}
+
+/// Stopped and started again, the state goes on: nothing is counted twice and nothing begins anew.
+#[test]
+fn a_run_goes_on_from_the_one_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = memory();
+    let mut received = 0;
+    for seed in [3, 4] {
+        let mut deck = Deck::start(&store, &live_options(2, Cut::Adaptive), None).unwrap();
+        for delivery in deliveries(seed, 400) {
+            if let Delivery::Frames(decoded) = &delivery {
+                received += decoded.output.ticks.len() as u64;
+            }
+            if let Delivery::Closed { rest, .. } = &delivery {
+                received += rest.ticks.len() as u64;
+            }
+            deck.take(delivery, false).unwrap();
+        }
+        let summary = deck.stop().unwrap();
+        assert_eq!(summary.ledger.received, received, "run of seed {seed}");
+    }
+    drop(folder);
+}
