@@ -84,6 +84,13 @@ pub const FAULTS_MAX: usize = 16;
 /// Bad rows and frames that are shown before they are only counted.
 pub const COMPLAINTS_SHOWN: usize = 10;
 
+/// Deliveries between all connections and the sequencer; each holds at most what one read of a socket gave. When they
+/// are this many, connections stop reading, and TCP pushes back.
+pub const DELIVERIES_WAITING: usize = 1_024;
+/// How long a stream may bring nothing before it is alarming, by default: the quietest of the large venues' liquid
+/// symbols trade several times a minute.
+pub const SILENCE: Nanos = 30 * SECOND;
+
 /// Buffers of 256 KiB between the sequencer and the recorder's writer: 4 MiB, a quarter of a second at 20 MB/s.
 pub const RECORDER_BUFFERS: usize = 16;
 /// Uncompressed bytes of one part of a recording: some 100 MB on disk.

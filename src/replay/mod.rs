@@ -25,8 +25,7 @@ use crate::schema::feeds::Feed;
 use crate::source::pace::Pace;
 use crate::source::{self, Complaint, Progress, Source, SourceError, SourceOptions};
 use crate::store::Store;
-use crate::tape::sequencer::Pacer;
-use crate::tape::{Cut, Epoch, Sequencer};
+use crate::tape::{Cut, Epoch, Pacer, Sequencer};
 use plan::{Job, Mode, PlanError};
 use stop::Stop;
 

@@ -130,7 +130,6 @@ impl Merge {
     /// A [`SourceError`] if a file cannot be read or decoded further. A file that is cut or damaged ends where it
     /// cannot be inflated any more; the error comes when all that could be read of all files was delivered. After an
     /// error there is no further batch.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would lose the error's place at the end")]
     pub fn next(&mut self) -> Result<Option<Batch>, SourceError> {
         if let Some(error) = self.stopped.take() {
             return Err(error);

@@ -3,6 +3,7 @@
 //! Every clock entry holds for every symbol. It is *sent* only to those for which something comes due; the others
 //! are brought up to date with their next tick. Both give the same state.
 
+use feeds::offset::OffsetWindow;
 use feeds::time::{Nanos, SECOND};
 
 use crate::window::Plan;
@@ -20,6 +21,13 @@ pub(crate) struct Pulse {
     pub(crate) clocked: Nanos,
     /// It is in the list of those that may come due.
     pub(crate) awake: bool,
+}
+
+/// The offset of an input whose decoder does not estimate it.
+#[derive(Default)]
+pub(super) struct Estimate {
+    pub(super) by_decoder: bool,
+    pub(super) window: OffsetWindow,
 }
 
 /// The clocks of all connections.

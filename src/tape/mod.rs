@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod cut;
 pub mod epoch;
+pub mod pacer;
 mod received;
 pub mod sequencer;
 mod staged;
@@ -14,4 +15,5 @@ mod tests;
 
 pub use cut::Cut;
 pub use epoch::{Arrival, Epoch, Sequenced, Share};
+pub use pacer::Pacer;
 pub use sequencer::Sequencer;

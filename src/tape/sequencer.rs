@@ -5,30 +5,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use feeds::offset::{OffsetWindow, STEP};
+use feeds::offset::STEP;
 use feeds::symbol::Symbol;
 use feeds::tick::{Event, Tick};
 use feeds::time::Nanos;
 use rustc_hash::FxHashMap;
 
-use super::clock::{Clock, Pulse};
+use super::clock::{Clock, Estimate, Pulse};
 use super::cut::Cut;
 use super::epoch::{Arrival, Epoch, Joined, Sequenced, Share};
+use super::pacer::Pacer;
 use super::received::Received;
 use super::staged::{Staged, What};
 use crate::config::limits::JUMP_MAX;
 use crate::source::{Batch, NewSymbol, Run};
 use crate::window::Plan;
-
-/// Says when ticks may go on the tape, where that is not at once.
-pub trait Pacer {
-    /// True if the tick's time has come.
-    fn is_due(&mut self, tick: &Tick) -> bool;
-    /// Waits for the last tick asked about, or for the next checkpoint; false if the run is to stop.
-    fn wait(&mut self) -> bool;
-    /// True if a checkpoint is due.
-    fn wants_snapshot(&self) -> bool;
-}
 
 /// A symbol as the sequencer knows it.
 struct Slot {
@@ -70,13 +61,6 @@ pub struct Sequencer {
     checkpoint_entries: u64,
     since_snapshot: u64,
     snapshot_wanted: bool,
-}
-
-/// The offset of an input whose decoder does not estimate it.
-#[derive(Default)]
-struct Estimate {
-    by_decoder: bool,
-    window: OffsetWindow,
 }
 
 impl Sequencer {
