@@ -76,6 +76,31 @@ impl<'a> Token<'a> {
     }
 }
 
+/// `00000000-0000-5000-8000-000000000001`
+pub(crate) fn uuid(text: &[u8]) -> Option<u128> {
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    if text.len() != 36 {
+        return None;
+    }
+    let mut value = 0;
+    for (index, byte) in text.iter().enumerate() {
+        if DASHES.contains(&index) {
+            if *byte != b'-' {
+                return None;
+            }
+        } else {
+            value = value << 4 | u128::from(char::from(*byte).to_digit(16)?);
+        }
+    }
+    Some(value)
+}
+
+/// A UUID as a tick's id: the exclusive or of its halves.
+pub(crate) fn folded(uuid: u128) -> u64 {
+    let [high, low] = [uuid >> 64, uuid & u128::from(u64::MAX)];
+    u64::try_from(high ^ low).unwrap_or(u64::MAX)
+}
+
 /// The first values of an array, up to `N` of them; what stands behind is passed over, since venues append values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cells<'a, const N: usize> {
@@ -258,5 +283,15 @@ mod tests {
         assert_eq!(some("[[2]]"), (vec![&b"[2]"[..]], false));
         assert_eq!(some("[]"), (vec![], false));
         assert!(serde_json::from_str::<Cells<'_, 2>>("[1,2,3").is_err());
+    }
+
+    #[test]
+    fn a_uuid_is_the_exclusive_or_of_its_halves() {
+        let number = folded(uuid(b"01234567-89ab-5cde-8f01-23456789abcd").unwrap());
+        assert_eq!(number, 0x0123_4567_89ab_5cde ^ 0x8f01_2345_6789_abcd);
+        for wrong in ["", "01234567-89ab-5cde-8f01-23456789abc", "01234567089ab-5cde-8f01-23456789abcd"] {
+            assert_eq!(uuid(wrong.as_bytes()), None, "{wrong}");
+        }
+        assert_eq!(uuid(b"0123456g-89ab-5cde-8f01-23456789abcd"), None);
     }
 }

@@ -57,6 +57,7 @@ const CAPTURES: &[(&str, &str, &str, Lines)] = &[
     ("cryptofeed/cf_bitget_v1_spot.raw.gz", "bitget", "bitget", Lines::Cryptofeed),
     ("cryptofeed/cf_bitget_v1_mix.raw.gz", "bitget-mix", "bitget-mix", Lines::Cryptofeed),
     ("cryptofeed/cf_dydx_v3.raw.gz", "dydx", "dydx", Lines::Cryptofeed),
+    ("cryptofeed/cf_bitmex.raw.gz", "bitmex", "bitmex", Lines::Cryptofeed),
 ];
 
 fn data() -> Option<PathBuf> {

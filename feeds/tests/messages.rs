@@ -8,6 +8,7 @@ use std::path::Path;
 
 use feeds::frame::{Frame, FrameKind};
 use feeds::symbol::SymbolTable;
+use feeds::tick::Event;
 use feeds::venue::Output;
 use feeds::venues::by_id;
 
@@ -35,6 +36,13 @@ const MESSAGES: &[(&str, &str, &str, usize)] = &[
     // Its legs are no trades of this channel.
     ("deribit/ws_trades_option_combo.json", "deribit", "ticks", 1),
     ("deribit/ws_volatility_index.json", "deribit", "volatility_index", 0),
+    // Rows without the table around them.
+    ("bitmex/ws_funding_rate.json", "bitmex", "unknown", 0),
+    ("bitmex/ws_instrument.json", "bitmex", "unknown", 0),
+    ("bitmex/ws_instrument_mark_update.json", "bitmex", "unknown", 0),
+    ("bitmex/ws_liquidation.json", "bitmex", "unknown", 0),
+    ("bitmex/ws_orderbook_10.json", "bitmex", "unknown", 0),
+    ("bitmex/ws_trade_bin_1m.json", "bitmex", "unknown", 0),
     ("coinbase/ws_candles.json", "coinbase-advanced", "kline", 0),
     ("coinbase/ws_heartbeats.json", "coinbase-advanced", "heartbeat", 0),
     ("coinbase/ws_l2_data_snapshot.json", "coinbase-advanced", "depth_snapshot", 0),
@@ -89,5 +97,36 @@ fn every_message_is_what_it_is() {
             let file = format!("{adapter}/{name}");
             assert!(!name.starts_with("ws_") || listed.contains(file.as_str()), "{file} is not in the list");
         }
+    }
+}
+
+/// Rows of a table, put into the frame that they come in.
+const ROWS: &[(&str, &str, &str, usize)] = &[
+    ("bitmex/ws_funding_rate.json", "funding", "funding", 0),
+    ("bitmex/ws_instrument.json", "instrument", "instrument", 0),
+    ("bitmex/ws_instrument_mark_update.json", "instrument", "instrument", 0),
+    ("bitmex/ws_liquidation.json", "liquidation", "liquidation", 0),
+    ("bitmex/ws_orderbook_10.json", "orderBook10", "depth", 0),
+    ("bitmex/ws_trade_bin_1m.json", "tradeBin1m", "kline", 0),
+    ("bitmex/http_get_trades.json", "trade", "ticks", 3),
+];
+
+#[test]
+fn rows_in_their_table_are_what_they_are() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/messages/nautilus"));
+    if !folder.is_dir() {
+        eprintln!("skipped: no messages at {}", folder.display());
+        return;
+    }
+    for &(file, table, expected, ticks) in ROWS {
+        let rows = fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let rows = if rows.starts_with('[') { rows } else { format!("[{rows}]") };
+        let payload = format!(r#"{{"table":"{table}","action":"insert","data":{rows}}}"#);
+        let venue = by_id("bitmex").expect("bitmex");
+        let (mut symbols, mut out) = (SymbolTable::new("bitmex"), Output::default());
+        let frame = Frame { received_at: None, payload: payload.as_bytes() };
+        let found = venue.open().on_frame(frame, &mut symbols, &mut out);
+        assert_eq!((kind(&found), out.ticks.len()), (expected, ticks), "{file}");
+        assert!(out.ticks.iter().all(|tick| matches!(tick.event, Event::Trade(_))), "{file}");
     }
 }

@@ -3,6 +3,7 @@
 mod binance;
 mod bitfinex;
 mod bitget;
+mod bitmex;
 mod bitstamp;
 mod bybit;
 mod coinbase;
@@ -36,6 +37,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &bitget::SPOT,
     &bitget::MIX,
     &dydx::DYDX,
+    &bitmex::Bitmex,
 ];
 
 /// The venue with this id.

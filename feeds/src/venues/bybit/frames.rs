@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::json::{Reason, Token, trade};
+use crate::json::{Reason, Token, folded, trade, uuid};
 use crate::number::Decimal;
 use crate::tick::{Event, Rejection, Side};
 use crate::time::{Nanos, TimeError, Unit};
@@ -130,10 +130,7 @@ impl TradeId {
     pub(super) fn number(self) -> u64 {
         match self {
             TradeId::Number(number) => number,
-            TradeId::Uuid(uuid) => {
-                let [high, low] = [uuid >> 64, uuid & u128::from(u64::MAX)];
-                u64::try_from(high ^ low).unwrap_or(u64::MAX)
-            }
+            TradeId::Uuid(uuid) => folded(uuid),
         }
     }
 }
@@ -173,25 +170,6 @@ impl<'a> TradeRow<'a> {
     }
 }
 
-/// `00000000-0000-5000-8000-000000000001`
-fn uuid(text: &[u8]) -> Option<u128> {
-    const DASHES: [usize; 4] = [8, 13, 18, 23];
-    if text.len() != 36 {
-        return None;
-    }
-    let mut value = 0;
-    for (index, byte) in text.iter().enumerate() {
-        if DASHES.contains(&index) {
-            if *byte != b'-' {
-                return None;
-            }
-        } else {
-            value = value << 4 | u128::from(char::from(*byte).to_digit(16)?);
-        }
-    }
-    Some(value)
-}
-
 /// A level's price and size.
 ///
 /// # Errors
@@ -223,21 +201,5 @@ impl Topic {
             Some(("orderBookL2_25" | "orderBook_200", _)) => Topic::DepthOfV2,
             _ => Topic::Other,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uuid_is_the_exclusive_or_of_its_halves() {
-        let written = b"01234567-89ab-5cde-8f01-23456789abcd";
-        let number = TradeId::Uuid(uuid(written).unwrap()).number();
-        assert_eq!(number, 0x0123_4567_89ab_5cde ^ 0x8f01_2345_6789_abcd);
-        for wrong in ["", "01234567-89ab-5cde-8f01-23456789abc", "01234567089ab-5cde-8f01-23456789abcd"] {
-            assert_eq!(uuid(wrong.as_bytes()), None, "{wrong}");
-        }
-        assert_eq!(uuid(b"0123456g-89ab-5cde-8f01-23456789abcd"), None);
     }
 }
