@@ -212,6 +212,22 @@ pub(crate) fn quote(id: Option<u64>, sides: [Result<Decimal, Rejection>; 4]) -> 
     Ok(Quote::new(id, bid, bid_size, ask, ask_size))
 }
 
+/// Best bid, its size, best ask and its size, of which a side may be missing with both of its values: it has no orders.
+/// `None` if only one of the two is, if all are, or if what is there is neither a number nor a string.
+pub(crate) fn best_of(tokens: [Option<Token<'_>>; 4]) -> Option<[Result<Decimal, Rejection>; 4]> {
+    let side = |price: Option<Token<'_>>, size: Option<Token<'_>>| match (price, size) {
+        (Some(price), Some(size)) => Some([price.decimal()?, size.decimal()?]),
+        (None, None) => Some([Ok(Decimal::ZERO); 2]),
+        _ => None,
+    };
+    let [bid, bid_size, ask, ask_size] = tokens;
+    if bid.is_none() && ask.is_none() {
+        return None;
+    }
+    let ([bid, bid_size], [ask, ask_size]) = (side(bid, bid_size)?, side(ask, ask_size)?);
+    Some([bid, bid_size, ask, ask_size])
+}
+
 /// Where a frame's ticks go.
 pub(crate) struct Sink<'a> {
     pub(crate) received_at: Option<Nanos>,

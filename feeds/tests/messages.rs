@@ -60,6 +60,19 @@ const MESSAGES: &[(&str, &str, &str, usize)] = &[
     ("dydx/ws_markets_update.json", "dydx", "unknown", 0),
     ("dydx/ws_orderbook_subscribed.json", "dydx", "unknown", 0),
     ("dydx/ws_trades_subscribed.json", "dydx", "unknown", 0),
+    ("kraken/ws_book_snapshot.json", "kraken", "depth_snapshot", 0),
+    ("kraken/ws_book_update.json", "kraken", "depth", 0),
+    ("kraken/ws_futures_book_snapshot.json", "kraken-futures", "depth_snapshot", 0),
+    ("kraken/ws_futures_ticker.json", "kraken-futures", "ticks", 1),
+    ("kraken/ws_futures_trade_snapshot.json", "kraken-futures", "ticks", 2),
+    ("kraken/ws_l3_snapshot.json", "kraken", "order_depth", 0),
+    ("kraken/ws_l3_update_add.json", "kraken", "order_depth", 0),
+    ("kraken/ws_l3_update_modify_qty.json", "kraken", "order_depth", 0),
+    ("kraken/ws_ohlc_update.json", "kraken", "kline", 0),
+    ("kraken/ws_pong.json", "kraken", "heartbeat", 0),
+    ("kraken/ws_subscribe_response.json", "kraken", "control", 0),
+    ("kraken/ws_ticker_snapshot.json", "kraken", "ticks", 1),
+    ("kraken/ws_trade_update.json", "kraken", "ticks", 2),
 ];
 
 fn kind(kind: &FrameKind) -> &str {

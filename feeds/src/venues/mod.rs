@@ -10,6 +10,8 @@ mod coinbase;
 mod deribit;
 mod dydx;
 mod htx;
+mod kraken;
+mod kraken_futures;
 mod okx;
 
 use crate::venue::Venue;
@@ -24,6 +26,8 @@ pub static VENUES: &[&dyn Venue] = &[
     &binance::COINM,
     &coinbase::EXCHANGE,
     &coinbase::ADVANCED,
+    &kraken::SPOT,
+    &kraken_futures::FUTURES,
     &htx::SPOT,
     &htx::LINEAR,
     &htx::COIN,
