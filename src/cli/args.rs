@@ -37,9 +37,9 @@ pub enum Command {
     Dump(DumpArgs),
     /// Print percentiles of the time that ticks take, by stage and venue
     Latency(LatencyArgs),
-    /// Write a made-up market to files; the same options give the same bytes on every machine
+    /// Write a made-up market to files, the same bytes on every machine, or serve it as an exchange would
     #[command(
-        group(ArgGroup::new("outputs").args(["csv", "capture"]).required(true).multiple(true)),
+        group(ArgGroup::new("outputs").args(["csv", "capture", "serve"]).required(true).multiple(true)),
         after_help = help::SIMULATE
     )]
     Simulate(SimulateArgs),

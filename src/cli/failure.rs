@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::query::QueryError;
 use crate::replay::ReplayError;
 use crate::replay::plan::PlanError;
+use crate::simulator::SimulatorError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 
@@ -123,6 +124,9 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
             QueryError::Damaged { .. } => Code::Damaged,
             QueryError::Wrong(_) => Code::Usage,
         });
+    }
+    if let Some(SimulatorError::Venue(..)) = cause.downcast_ref::<SimulatorError>() {
+        return Some(Code::Usage);
     }
     cause.downcast_ref::<StoreError>().map(|error| code(error.exit_code()))
 }

@@ -39,7 +39,10 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Query(args) => query::query(args),
         Command::Dump(args) => query::dump(args),
         Command::Latency(args) => query::latency(args),
-        Command::Simulate(args) => Ok(crate::market::cli::run(args)?),
+        Command::Simulate(args) => match args.serving.serve {
+            Some(address) => Ok(crate::simulator::cli::serve(args, address)?),
+            None => Ok(crate::market::cli::run(args)?),
+        },
         Command::Check(args) => listed(|out| lists::check(args, out)),
         Command::Venues => listed(lists::venues),
         Command::Stats(args) => listed(|out| lists::stats(args, out)),

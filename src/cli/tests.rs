@@ -88,6 +88,12 @@ fn wrong_usage_is_refused_with_what_would_be_right() {
         ("tapedeck query", "Usage"),
         ("tapedeck check", "<FILE>"),
         ("tapedeck simulate", "--csv <FILE>"),
+        ("tapedeck simulate --serve --csv a", "cannot be used with"),
+        ("tapedeck simulate --csv a --faults gap@1", "cannot be used with"),
+        ("tapedeck simulate --csv a --for 1s", "cannot be used with"),
+        ("tapedeck simulate --serve nowhere", "invalid socket address"),
+        ("tapedeck simulate --serve --faults gop@1", "there are disconnect"),
+        ("tapedeck simulate --serve --for 1sec", "write `1s`"),
         ("tapedeck repaly", "replay"),
     ] {
         assert!(refused(line).contains(said), "{line}: {}", refused(line));
@@ -123,6 +129,18 @@ fn simulate_writes_one_output_or_both() {
     for outputs in ["--csv a", "--capture b", "--csv a --capture b"] {
         assert!(matches!(parse(&format!("tapedeck simulate {outputs}")), Command::Simulate(_)));
     }
+    let Command::Simulate(args) = parse("tapedeck simulate --serve --for 2s --faults gap@5*2") else {
+        panic!("no simulate")
+    };
+    assert_eq!(args.serving.serve, Some(([127, 0, 0, 1], 9100).into()));
+    assert_eq!((args.serving.venues, args.serving.time), (vec!["binance".to_owned()], Some(2_000_000_000)));
+    let Command::Simulate(args) = parse("tapedeck simulate --serve 127.0.0.1:0 --venue a --venue b") else {
+        panic!("no simulate")
+    };
+    assert_eq!((args.serving.serve, args.serving.venues.len()), (Some(([127, 0, 0, 1], 0).into()), 2));
+    let failure = Failure::from(crate::simulator::cli::serve(&args, ([127, 0, 0, 1], 0).into()).unwrap_err());
+    assert_eq!(failure.code, Code::Usage);
+    assert!(failure.to_string().contains("unknown venue `a`"), "{failure}");
 }
 
 #[test]

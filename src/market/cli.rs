@@ -1,4 +1,4 @@
-//! `tapedeck simulate` to files: a made-up market as CSV, as a capture, or both.
+//! `tapedeck simulate`: its options, and a made-up market to files, as CSV, as a capture, or both.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use feeds::time::{Nanos, parse_words};
 use super::capture::CaptureWriter;
 use super::file::OutputFile;
 use super::{Change, Instrument, Market, MarketEvent, MarketSpec, csv};
+use crate::simulator::cli::ServeArgs;
 
 /// What is written at once, in bytes.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -22,6 +23,9 @@ pub struct SimulateArgs {
     /// Write trades and quotes as a capture of Binance's spot streams; .gz and .zst compress
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
+    /// How it is served, if it is.
+    #[command(flatten)]
+    pub serving: ServeArgs,
     /// How many symbols trade
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub symbols: u32,

@@ -13,7 +13,7 @@ const PAIRS: [[u8; 2]; 100] = {
 
 /// Appends `value`.
 #[inline]
-pub(super) fn put_integer(out: &mut Vec<u8>, value: u64) {
+pub(crate) fn put_integer(out: &mut Vec<u8>, value: u64) {
     let mut text = [0u8; 20];
     let start = fill(&mut text, value);
     out.extend_from_slice(&text[start..]);
@@ -21,13 +21,13 @@ pub(super) fn put_integer(out: &mut Vec<u8>, value: u64) {
 
 /// Appends `mantissa / 10^scale` with all of its `scale` digits behind the point.
 #[inline]
-pub(super) fn put_decimal(out: &mut Vec<u8>, mantissa: i64, scale: u8) {
+pub(crate) fn put_decimal(out: &mut Vec<u8>, mantissa: i64, scale: u8) {
     put_padded(out, mantissa, scale, scale);
 }
 
 /// Appends `mantissa / 10^scale` with `digits` digits behind the point, of which those past `scale` are zeros.
 #[inline]
-pub(super) fn put_padded(out: &mut Vec<u8>, mantissa: i64, scale: u8, digits: u8) {
+pub(crate) fn put_padded(out: &mut Vec<u8>, mantissa: i64, scale: u8, digits: u8) {
     if mantissa < 0 {
         out.push(b'-');
     }

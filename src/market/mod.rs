@@ -17,7 +17,7 @@ mod book;
 
 mod flow;
 
-mod digits;
+pub(crate) mod digits;
 
 pub mod csv;
 

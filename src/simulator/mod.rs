@@ -1,1 +1,148 @@
-//! An exchange on loopback that speaks the venues' own protocols.
+//! An exchange on this machine that any client can talk to over real sockets: for tests, demonstrations and load.
+//!
+//! Its market is the made-up one of [`crate::market`], in real time. A venue lives under its id and then under its
+//! own path: `ws://127.0.0.1:9100/binance/stream`. It tells what it truly sent, and can be told to misbehave.
+//!
+//! [`protocol`] says what a venue's protocol is, one file each; `market` drives the market and keeps its past;
+//! `server` and `connection` hold the sockets; [`faults`] is the script of what goes wrong; [`totals`] is the account.
+
+pub mod faults;
+pub mod market;
+pub mod protocol;
+pub mod totals;
+
+mod binance;
+mod connection;
+mod server;
+
+pub mod cli;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use self::faults::Script;
+use self::market::Exchange;
+use self::totals::Totals;
+use crate::config::nearest::advice;
+use crate::market::MarketSpec;
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct SimulatorSpec {
+    /// Where to listen; port 0 for any.
+    pub address: SocketAddr,
+    /// The ids of the venues.
+    pub venues: Vec<String>,
+    /// The market of each of them. It opens when it opens, whatever its `start` says.
+    pub market: MarketSpec,
+    /// What goes wrong at each of them.
+    pub faults: Script,
+    /// A venue's market opens when so many streams are subscribed; with 0 at once.
+    pub opens_with: usize,
+    /// A venue's market ends after so many events, and every connection is closed behind the last.
+    pub events: Option<u64>,
+}
+
+/// Why nothing is simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// No such venue.
+    #[error("unknown venue `{0}`; {1}")]
+    Venue(String, String),
+    /// The address cannot be listened on.
+    #[error("listen on {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The runtime or its thread could not be had.
+    #[error("start the simulator")]
+    Start(#[source] io::Error),
+}
+
+/// A simulator that runs until it is stopped or dropped.
+pub struct Simulator {
+    address: SocketAddr,
+    exchanges: Arc<[Arc<Exchange>]>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Listens, on a thread of its own. Connections are accepted when this returns.
+    ///
+    /// # Errors
+    /// [`SimulatorError`].
+    pub fn start(spec: SimulatorSpec) -> Result<Simulator, SimulatorError> {
+        let exchanges: Result<Vec<Arc<Exchange>>, SimulatorError> =
+            spec.venues.iter().map(|venue| exchange(venue, &spec)).collect();
+        let exchanges: Arc<[Arc<Exchange>]> = exchanges?.into();
+        let listen = |error| SimulatorError::Listen(spec.address, error);
+        let listener = TcpListener::bind(spec.address).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(SimulatorError::Start)?;
+        let (stop, mut stopped) = watch::channel(false);
+        let served = Arc::clone(&exchanges);
+        let run = move || {
+            runtime.block_on(async move {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                for exchange in served.iter() {
+                    tokio::spawn(Arc::clone(exchange).run(spec.opens_with, spec.events));
+                }
+                tokio::spawn(server::serve(listener, served));
+                // An error means that nobody can say stop any more.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            });
+        };
+        let thread = std::thread::Builder::new().name("simulator".to_owned()).spawn(run);
+        let thread = Some(thread.map_err(SimulatorError::Start)?);
+        Ok(Simulator { address, exchanges, stop, thread })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What was made and sent so far, venue by venue.
+    #[must_use]
+    pub fn totals(&self) -> Vec<Totals> {
+        self.exchanges.iter().map(|exchange| exchange.totals().clone()).collect()
+    }
+
+    /// Ends every connection without a word, and says what was made and sent.
+    #[must_use]
+    pub fn stop(mut self) -> Vec<Totals> {
+        self.end();
+        self.totals()
+    }
+
+    fn end(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the simulator ended by a panic");
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn exchange(venue: &str, spec: &SimulatorSpec) -> Result<Arc<Exchange>, SimulatorError> {
+    let Some(protocol) = protocol::by_venue(venue) else {
+        let known: Vec<&str> = protocol::PROTOCOLS.iter().map(|protocol| protocol.venue()).collect();
+        return Err(SimulatorError::Venue(venue.to_owned(), advice(venue, known)));
+    };
+    Ok(Arc::new(Exchange::new(protocol, spec.market, spec.faults.clone())))
+}

@@ -60,8 +60,11 @@ const VENUES: &[&str] = &[
 ];
 
 /// Where a venue may be named beside the adapters, and why.
-const VENUES_NAMED: &[(&str, &str)] =
-    &[("src/market", "the made-up market plays a real venue"), ("src/cli/help", "examples for people")];
+const VENUES_NAMED: &[(&str, &str)] = &[
+    ("src/market", "the made-up market plays a real venue"),
+    ("src/simulator", "it speaks their protocols"),
+    ("src/cli/help", "examples for people"),
+];
 
 /// Lists that must be complete: the folder whose `mod.rs` has the list, and what marks a line that makes an entry.
 const REGISTRIES: &[(&str, &str)] = &[

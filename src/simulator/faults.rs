@@ -1,0 +1,401 @@
+//! What goes wrong on purpose, and when: a script of faults by the number of the market's event, listed or from a seed.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::market::random::Random;
+use crate::market::{Change, MarketEvent};
+
+/// What a frame of an `oversize` fault measures unless told otherwise: more than a careful client reads at once.
+const OVERSIZE_BYTES: u64 = 20 << 20;
+/// The largest frame that can be asked for.
+const OVERSIZE_BYTES_MAX: u64 = 64 << 20;
+/// Most faults of a script.
+const FAULTS_MAX: usize = 1_000;
+/// Most trades that wait to be sent behind a later one: one for each symbol in a `reorder`.
+const HELD_MAX: usize = 4_096;
+
+/// A kind of fault, its name, and what its count means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Every connection ends without a word.
+    Disconnect,
+    /// Every connection goes on to exist, and nothing is sent or read on it.
+    HalfOpen,
+    /// All events of the symbol are kept back, while `count` events of the market pass.
+    Silence,
+    /// `count` trades are not sent; REST has them.
+    Gap,
+    /// `count` trades are sent twice.
+    Duplicate,
+    /// `count` trades are sent behind the next trade of their symbol.
+    Reorder,
+    /// `count` frames of rubbish.
+    Garbage,
+    /// One frame of `count` bytes.
+    Oversize,
+    /// `count` frames are sent slowly, one at a time.
+    Slow,
+    /// The venue warns, and ends every connection after `count` further events of the market.
+    Shutdown,
+    /// The venue's clock is `count` milliseconds ahead from here on.
+    Skew,
+    /// As [`Kind::Skew`], behind.
+    Lag,
+    /// From the connection of this number on, `count` are refused with 429 and `Retry-After`.
+    TooMany,
+    /// As [`Kind::TooMany`], with 503.
+    Unavailable,
+    /// From here on, without end, one fault in about `count` events; the number is the seed.
+    Random,
+}
+
+const KINDS: &[(&str, Kind)] = &[
+    ("disconnect", Kind::Disconnect),
+    ("half-open", Kind::HalfOpen),
+    ("silence", Kind::Silence),
+    ("gap", Kind::Gap),
+    ("duplicate", Kind::Duplicate),
+    ("reorder", Kind::Reorder),
+    ("garbage", Kind::Garbage),
+    ("oversize", Kind::Oversize),
+    ("slow", Kind::Slow),
+    ("shutdown", Kind::Shutdown),
+    ("skew", Kind::Skew),
+    ("lag", Kind::Lag),
+    ("too-many", Kind::TooMany),
+    ("unavailable", Kind::Unavailable),
+    ("random", Kind::Random),
+];
+
+/// What chance chooses from: faults that a client gets over.
+const BY_CHANCE: &[Kind] =
+    &[Kind::Disconnect, Kind::Gap, Kind::Duplicate, Kind::Reorder, Kind::Garbage, Kind::Slow];
+
+/// One fault of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What.
+    pub kind: Kind,
+    /// At which event of the market, or which connection, counted from one; of [`Kind::Random`], the seed.
+    pub at: u64,
+    /// How many, how long or how much, as the kind says.
+    pub count: u64,
+    /// Only this symbol's events, by its name on the wire.
+    pub symbol: Option<String>,
+}
+
+/// A script of faults: `gap@100*5:BTCUSDT,disconnect@500`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script(pub Vec<Fault>);
+
+impl Script {
+    /// Reads `KIND@NUMBER[*COUNT][:SYMBOL]`, several with commas between.
+    ///
+    /// # Errors
+    /// What is wrong, and how it is written.
+    pub fn parse(text: &str) -> Result<Script, String> {
+        let faults: Result<Vec<Fault>, String> =
+            text.split(',').filter(|part| !part.is_empty()).map(Fault::parse).collect();
+        let faults = faults?;
+        if faults.len() > FAULTS_MAX {
+            return Err(format!("at most {FAULTS_MAX} faults"));
+        }
+        Ok(Script(faults))
+    }
+
+    /// What the connection of this number (from one) is refused with.
+    #[must_use]
+    pub fn refusal(&self, connection: u64) -> Option<Kind> {
+        let kinds = [Kind::TooMany, Kind::Unavailable];
+        let mut refusing = self.0.iter().filter(|fault| kinds.contains(&fault.kind));
+        refusing
+            .find(|fault| (fault.at..fault.at.saturating_add(fault.count)).contains(&connection))
+            .map(|fault| fault.kind)
+    }
+}
+
+impl Fault {
+    fn parse(text: &str) -> Result<Fault, String> {
+        let wrong = || format!("`{text}` is no fault; write KIND@NUMBER, KIND@NUMBER*COUNT or KIND@…:SYMBOL");
+        let (name, rest) = text.split_once('@').ok_or_else(wrong)?;
+        let kind = KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        let kind = kind.ok_or_else(|| {
+            let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+            format!("`{name}` is no fault; there are {}", names.join(", "))
+        })?;
+        let (rest, symbol) = match rest.split_once(':') {
+            Some((rest, symbol)) if !symbol.is_empty() => (rest, Some(symbol.to_owned())),
+            Some(_) => return Err(wrong()),
+            None => (rest, None),
+        };
+        let (at, count) = match rest.split_once('*') {
+            Some((at, count)) => (at, count.parse().map_err(|_| wrong())?),
+            None => (rest, kind.usual_count()),
+        };
+        if kind == Kind::Oversize && count > OVERSIZE_BYTES_MAX {
+            return Err(format!("`{text}`: at most {OVERSIZE_BYTES_MAX} bytes"));
+        }
+        Ok(Fault { kind, at: at.parse().map_err(|_| wrong())?, count, symbol })
+    }
+}
+
+impl Kind {
+    fn usual_count(self) -> u64 {
+        match self {
+            Kind::Oversize => OVERSIZE_BYTES,
+            Kind::Shutdown => 0,
+            Kind::Silence | Kind::Skew | Kind::Lag | Kind::Random => 1_000,
+            Kind::Slow => 10,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = KINDS.iter().find(|(_, kind)| *kind == self.kind).map_or("", |(name, _)| name);
+        write!(f, "{name}@{}*{}", self.at, self.count)?;
+        self.symbol.as_ref().map_or(Ok(()), |symbol| write!(f, ":{symbol}"))
+    }
+}
+
+/// What the connections get, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// An event, for whoever is subscribed to it.
+    Event(MarketEvent),
+    /// Rubbish made from this number.
+    Garbage(u64),
+    /// One frame of so many bytes.
+    Oversize(usize),
+    /// So many of the next frames are sent slowly.
+    Slow(u64),
+    /// A warning that the connection will end.
+    Shutdown,
+    /// The end of the connection, in order.
+    Close,
+    /// The end of the connection, without a word.
+    Disconnect,
+    /// Silence from here on.
+    HalfOpen,
+}
+
+/// A script in progress.
+#[derive(Debug)]
+pub(super) struct Faults {
+    /// Those that wait for their event, the last one first, with the number of their symbol.
+    waiting: Vec<(Fault, Option<u32>)>,
+    /// Those that spoil events at the moment, each with how many more.
+    active: Vec<(Kind, u64, Option<u32>)>,
+    /// Trades that come behind the next one of their symbol.
+    held: HashMap<u32, MarketEvent>,
+    chance: Option<(Random, u64)>,
+    close_in: Option<u64>,
+    skew_millis: i64,
+    events: u64,
+}
+
+impl Faults {
+    /// The script from its beginning; `number` gives the number of a symbol. A fault of a symbol that is unknown
+    /// never comes.
+    pub(super) fn new(script: &Script, number: impl Fn(&str) -> Option<u32>) -> Faults {
+        let by_event = |kind| ![Kind::TooMany, Kind::Unavailable, Kind::Random].contains(&kind);
+        let known = script.0.iter().filter(|fault| by_event(fault.kind)).filter_map(|fault| {
+            let symbol = fault.symbol.as_deref().map(&number);
+            (symbol != Some(None)).then(|| (fault.clone(), symbol.flatten()))
+        });
+        let mut waiting: Vec<(Fault, Option<u32>)> = known.collect();
+        waiting.sort_by_key(|(fault, _)| std::cmp::Reverse(fault.at));
+        let random = script.0.iter().find(|fault| fault.kind == Kind::Random);
+        Faults {
+            waiting,
+            active: Vec::new(),
+            held: HashMap::new(),
+            chance: random.map(|fault| (Random::new(fault.at), fault.count.max(1))),
+            close_in: None,
+            skew_millis: 0,
+            events: 0,
+        }
+    }
+
+    /// What becomes of the market's next event. What is appended is sent; what is returned is what happened, which
+    /// is the event by the venue's clock.
+    pub(super) fn apply(&mut self, mut event: MarketEvent, out: &mut Vec<Item>) -> MarketEvent {
+        self.events += 1;
+        while let Some((fault, symbol)) = self.waiting.pop_if(|(fault, _)| fault.at <= self.events) {
+            self.begin(fault.kind, fault.count, symbol, out);
+        }
+        if let Some((random, every)) = &mut self.chance
+            && random.happens(1, *every)
+        {
+            let kind = BY_CHANCE[random.below(BY_CHANCE.len() as u64) as usize];
+            let count = 1 + random.below(5);
+            self.begin(kind, count, None, out);
+        }
+        event.exchange_ts += self.skew_millis * 1_000_000;
+        self.send(event, out);
+        match &mut self.close_in {
+            Some(0) => {
+                self.close_in = None;
+                out.push(Item::Close);
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        event
+    }
+
+    /// What still waits when the market ends.
+    pub(super) fn finish(&mut self, out: &mut Vec<Item>) {
+        let mut held: Vec<MarketEvent> = self.held.drain().map(|(_, event)| event).collect();
+        held.sort_by_key(|event| event.received_at);
+        out.extend(held.into_iter().map(Item::Event));
+    }
+
+    fn begin(&mut self, kind: Kind, count: u64, symbol: Option<u32>, out: &mut Vec<Item>) {
+        match kind {
+            Kind::Disconnect => out.push(Item::Disconnect),
+            Kind::HalfOpen => out.push(Item::HalfOpen),
+            Kind::Garbage => out.extend((0..count.min(FAULTS_MAX as u64)).map(Item::Garbage)),
+            Kind::Oversize => out.push(Item::Oversize(usize::try_from(count).unwrap_or(0))),
+            Kind::Slow => out.push(Item::Slow(count)),
+            Kind::Shutdown => {
+                out.push(Item::Shutdown);
+                self.close_in = Some(count);
+            }
+            Kind::Skew => self.skew_millis = i64::try_from(count).unwrap_or(0),
+            Kind::Lag => self.skew_millis = i64::try_from(count).map_or(0, |count| -count),
+            Kind::Silence | Kind::Gap | Kind::Duplicate | Kind::Reorder => {
+                self.active.push((kind, count, symbol));
+            }
+            Kind::TooMany | Kind::Unavailable | Kind::Random => {}
+        }
+    }
+
+    /// Sends the event as those that are active have it.
+    fn send(&mut self, event: MarketEvent, out: &mut Vec<Item>) {
+        let is_trade = matches!(event.change, Change::Trade { .. });
+        let mut chosen = None;
+        for (kind, left, symbol) in &mut self.active {
+            let is_its = symbol.is_none_or(|symbol| symbol == event.symbol);
+            if *kind == Kind::Silence {
+                *left -= u64::from(*left > 0);
+            }
+            if chosen.is_some() || !is_its || !(is_trade || *kind == Kind::Silence) {
+                continue;
+            }
+            chosen = Some(*kind);
+            if *kind != Kind::Silence {
+                *left -= u64::from(*left > 0);
+            }
+        }
+        self.active.retain(|(_, left, _)| *left > 0);
+        match chosen {
+            Some(Kind::Silence | Kind::Gap) => return,
+            Some(Kind::Duplicate) => out.push(Item::Event(event)),
+            Some(Kind::Reorder) if self.held.len() < HELD_MAX && !self.held.contains_key(&event.symbol) => {
+                self.held.insert(event.symbol, event);
+                return;
+            }
+            _ => {}
+        }
+        out.push(Item::Event(event));
+        if is_trade && let Some(earlier) = self.held.remove(&event.symbol) {
+            out.push(Item::Event(earlier));
+        }
+    }
+}
+
+/// Rubbish: text that is no JSON, JSON that was cut, JSON of no meaning, bytes that are no text. `true` for binary.
+pub(super) fn garbage(number: u64) -> (bool, Vec<u8>) {
+    match number % 4 {
+        0 => (false, b"<html>502 Bad Gateway</html>".to_vec()),
+        1 => (false, b"{\"e\":\"trade\",\"s\":\"BTCU".to_vec()),
+        2 => (false, b"[[[1]],{\"what\":null}]".to_vec()),
+        _ => (true, vec![0xff, 0x00, 0xfe, 0x80]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trade(id: u64, symbol: u32) -> MarketEvent {
+        let change = Change::Trade { id, price: 1, size: 1, buyer_is_maker: true };
+        MarketEvent { exchange_ts: 0, received_at: id as i64, symbol, change }
+    }
+
+    /// The ids of ten trades of one symbol, as a script has them sent.
+    fn sent(script: &str) -> Vec<u64> {
+        let mut faults = Faults::new(&Script::parse(script).unwrap(), |name| (name == "A").then_some(0));
+        let mut out = Vec::new();
+        for id in 1..=10 {
+            faults.apply(trade(id, 0), &mut out);
+        }
+        faults.finish(&mut out);
+        let ids = out.iter().filter_map(|item| match item {
+            Item::Event(MarketEvent { change: Change::Trade { id, .. }, .. }) => Some(*id),
+            _ => None,
+        });
+        ids.collect()
+    }
+
+    #[test]
+    fn trades_are_sent_as_the_script_says() {
+        assert_eq!(sent(""), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(sent("gap@3*2"), [1, 2, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(sent("gap@3*2:B"), sent(""));
+        assert_eq!(sent("silence@9*5:A"), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(sent("duplicate@2*2"), [1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(sent("reorder@2,reorder@10"), [1, 3, 2, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(sent("gap@1,gap@1,duplicate@4"), [3, 4, 4, 5, 6, 7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn other_faults_come_at_their_event() {
+        let script = Script::parse("shutdown@2*1,garbage@3,skew@3*250,disconnect@5").unwrap();
+        let mut faults = Faults::new(&script, |_| None);
+        let mut out = Vec::new();
+        let times: Vec<i64> = (1..=5).map(|id| faults.apply(trade(id, 0), &mut out).exchange_ts).collect();
+        assert_eq!(times, [0, 0, 250_000_000, 250_000_000, 250_000_000]);
+        let others: Vec<(usize, Item)> =
+            out.into_iter().enumerate().filter(|(_, item)| !matches!(item, Item::Event(_))).collect();
+        let expected = [(1, Item::Shutdown), (3, Item::Garbage(0)), (5, Item::Close), (7, Item::Disconnect)];
+        assert_eq!(others, expected);
+    }
+
+    #[test]
+    fn chance_is_the_same_from_the_same_seed() {
+        let run = |script: &str| {
+            let mut faults = Faults::new(&Script::parse(script).unwrap(), |_| None);
+            let mut out = Vec::new();
+            for id in 1..=2_000 {
+                faults.apply(trade(id, 0), &mut out);
+            }
+            out
+        };
+        assert_eq!(run("random@7*50"), run("random@7*50"));
+        assert_ne!(run("random@7*50"), run("random@8*50"));
+    }
+
+    #[test]
+    fn scripts_are_checked_and_read_back() {
+        for (text, said) in [
+            ("gap", "write KIND@NUMBER"),
+            ("gap@x", "write KIND@NUMBER"),
+            ("gap@1*", "write KIND@NUMBER"),
+            ("gap@1:", "write KIND@NUMBER"),
+            ("gop@1", "there are disconnect"),
+            ("oversize@1*100000000", "at most"),
+        ] {
+            assert!(Script::parse(text).unwrap_err().contains(said), "{text}");
+        }
+        let script = Script::parse("gap@3*2:A,too-many@2*3,unavailable@5").unwrap();
+        let shown: Vec<String> = script.0.iter().map(Fault::to_string).collect();
+        assert_eq!(Script::parse(&shown.join(",")).unwrap(), script);
+        let refused: Vec<Option<Kind>> = (1..=6).map(|number| script.refusal(number)).collect();
+        let (many, none) = (Some(Kind::TooMany), None);
+        assert_eq!(refused, [none, many, many, many, Some(Kind::Unavailable), none]);
+    }
+}
