@@ -1,0 +1,460 @@
+//! One connection, from its first byte to its last: opened, greeted, subscribed, read, watched, closed.
+
+mod checks;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use feeds::live::{Notice, Stream};
+use feeds::venue::Output;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use super::budget::Window;
+use super::delivery::{ConnectionId, Delivery};
+use super::dial::Metered;
+use super::inbound::Inbound;
+use super::open::{Opening, Refusal, close_frame, open};
+use super::slot::{Slot, SlotState, lock};
+use super::watch::Watch;
+use crate::clock;
+use crate::config::limits::COMPLAINTS_SHOWN;
+
+/// How often silences and deadlines are looked at: what is late is noticed within a second.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// How long the sequencer may take nothing before the connection is dropped: longer, and the venue would drop it.
+pub const DELIVER_WITHIN: Duration = Duration::from_secs(10);
+/// How long the venue may not take a message of ours.
+const SEND_WITHIN: Duration = Duration::from_secs(10);
+/// How long the venue may take to answer our close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why a connection or an attempt ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// In one line.
+    pub why: String,
+    /// How long the venue wants to be left alone.
+    pub asked: Option<Duration>,
+    /// How long it was open; `None` if it never was.
+    pub lived: Option<Duration>,
+}
+
+/// What a connection says of itself to its keeper.
+#[derive(Debug, Default)]
+pub struct Phase {
+    /// It is to replace another one, which still delivers.
+    pub is_successor: AtomicBool,
+    /// Every subscription is confirmed, refused or bringing data.
+    pub is_ready: AtomicBool,
+    /// Why it should be replaced, if it should.
+    pub replace: Mutex<Option<String>>,
+    /// Streams that are confirmed or bring data.
+    pub acknowledged: AtomicU64,
+    /// Streams that were refused.
+    pub refused: AtomicU64,
+    /// Wakes the keeper.
+    pub news: Arc<Notify>,
+}
+
+/// A message that waits for its turn.
+struct Outgoing {
+    text: String,
+    /// What it subscribes to; watched from when it goes out.
+    streams: Vec<Stream>,
+}
+
+struct Connection {
+    id: ConnectionId,
+    slot: Arc<Slot>,
+    phase: Arc<Phase>,
+    socket: WebSocketStream<Metered>,
+    bytes: Arc<AtomicU64>,
+    inbound: Inbound,
+    watch: Watch,
+    origin: Instant,
+    /// What is subscribed, or about to be.
+    have: BTreeSet<Stream>,
+    /// Of those, neither confirmed nor refused nor bringing data.
+    pending: BTreeSet<Stream>,
+    refused: BTreeSet<Stream>,
+    outbox: VecDeque<Outgoing>,
+    requests: Window,
+    /// When the first of the outbox may go.
+    send_at: Option<Instant>,
+    /// The bytes that were in at the last sign of life, and when that was.
+    alive: (u64, Instant),
+    /// A ping of ours is out since the last sign of life.
+    asked_for_life: bool,
+    app_ping_at: Option<Instant>,
+    lifetime_at: Option<Instant>,
+    unready_said: bool,
+    complaints_shown: usize,
+    closing: Option<(Instant, String)>,
+}
+
+/// Opens a connection and serves it until it ends. `lifetime_at` moves with `jitter`, so that not all end together.
+pub async fn run(
+    slot: Arc<Slot>,
+    phase: Arc<Phase>,
+    mut leave: watch::Receiver<Option<String>>,
+    jitter: Duration,
+) -> End {
+    let left = async { leave.wait_for(Option::is_some).await.map(|why| why.clone()).ok().flatten() };
+    let opened = tokio::select! {
+        opened = open(&slot, &phase) => opened,
+        why = left => {
+            let why = why.unwrap_or_else(|| "its keeper is gone".to_owned());
+            return End { why, asked: None, lived: None };
+        }
+    };
+    match opened {
+        Ok(opening) => Connection::new(slot, phase, opening, jitter).serve(leave).await,
+        Err(Refusal { why, asked }) => {
+            slot.counters.failures.fetch_add(1, Ordering::Relaxed);
+            End { why, asked, lived: None }
+        }
+    }
+}
+
+enum Event {
+    Leave(String),
+    Changed,
+    Check,
+    Send,
+    Message(Option<Result<Message, WsError>>),
+}
+
+impl Connection {
+    fn new(slot: Arc<Slot>, phase: Arc<Phase>, opening: Opening, jitter: Duration) -> Connection {
+        let origin = Instant::now();
+        let lifetime = slot.live.lifetime_seconds.map(|s| Duration::from_secs(u64::from(s)));
+        Connection {
+            id: opening.id,
+            inbound: Inbound::new(slot.venue, opening.id),
+            watch: Watch::new(slot.silence),
+            origin,
+            have: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            outbox: VecDeque::new(),
+            requests: Window::default(),
+            send_at: None,
+            alive: (0, origin),
+            asked_for_life: false,
+            app_ping_at: slot.live.ping_seconds.map(|s| origin + Duration::from_secs(u64::from(s))),
+            // An hour of a day early, and up to half of that earlier still.
+            lifetime_at: lifetime.map(|life| origin + life - life / 24 - jitter.min(life / 48)),
+            unready_said: false,
+            complaints_shown: 0,
+            closing: None,
+            socket: opening.socket,
+            bytes: opening.bytes,
+            phase,
+            slot,
+        }
+    }
+
+    async fn serve(mut self, mut leave: watch::Receiver<Option<String>>) -> End {
+        let (slot, id) = (self.slot.clone(), self.id);
+        slot.counters.connections.fetch_add(1, Ordering::Relaxed);
+        lock(&slot.open).insert(id);
+        let why = match self.opened().await {
+            Ok(()) => self.serve_open(&mut leave).await,
+            Err(why) => why,
+        };
+        // What the venue's last words were may say more, but a close of ours should at least go out.
+        let _ = timeout(CLOSE_WITHIN, self.socket.flush()).await;
+        let mut rest = Box::<Output>::default();
+        self.inbound.session.finish(&mut rest);
+        let closed = Delivery::Closed { connection: id, why: why.clone(), received_at: clock::wall(), rest };
+        // Without limit: that it ended must be known. If nobody is there any more, nobody needs to.
+        let _ = slot.shared.deliveries.send(closed).await;
+        lock(&slot.open).remove(&id);
+        End { why, asked: None, lived: Some(self.origin.elapsed()) }
+    }
+
+    async fn opened(&mut self) -> Result<(), String> {
+        if !self.phase.is_successor.load(Ordering::Relaxed) {
+            self.slot.enter(SlotState::Subscribing);
+        }
+        let (venue, address) = (self.slot.venue, self.slot.address.shown());
+        self.deliver(Delivery::Opened { connection: self.id, venue, address, received_at: clock::wall() })
+            .await?;
+        let mut out = Output::default();
+        self.inbound.session.greet(clock::wall(), &mut out);
+        self.enqueue(out, &[]);
+        Ok(())
+    }
+
+    async fn serve_open(&mut self, leave: &mut watch::Receiver<Option<String>>) -> String {
+        let mut changes = self.slot.changes.subscribe();
+        changes.mark_changed();
+        let mut checks = interval(CHECK_EVERY);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if self.send_at.is_none() && !self.outbox.is_empty() {
+                self.send_at = Some(self.requests.reserve(self.slot.live.requests, Instant::now()));
+            }
+            let send_at = self.send_at.unwrap_or(self.origin);
+            let (is_staying, has_mail) = (self.closing.is_none(), self.send_at.is_some());
+            let event = tokio::select! {
+                biased;
+                why = leave.wait_for(Option::is_some), if is_staying => Event::Leave(
+                    why.ok().and_then(|why| why.clone()).unwrap_or_else(|| "its keeper is gone".to_owned())),
+                changed = changes.changed(), if is_staying => match changed {
+                    Ok(()) => Event::Changed,
+                    Err(_) => Event::Leave("its slot is gone".to_owned()),
+                },
+                _ = checks.tick() => Event::Check,
+                () = sleep_until(send_at), if is_staying && has_mail => Event::Send,
+                message = self.socket.next() => Event::Message(message),
+            };
+            let result = match event {
+                Event::Leave(why) => self.close(why).await,
+                Event::Changed => {
+                    self.follow_wanted();
+                    Ok(())
+                }
+                Event::Check => self.check().await,
+                Event::Send => self.send_next().await,
+                Event::Message(message) => self.receive(message).await,
+            };
+            if let Err(why) = result {
+                return self.closing.take().map_or(why, |(_, asked)| asked);
+            }
+        }
+    }
+
+    async fn close(&mut self, why: String) -> Result<(), String> {
+        self.closing = Some((Instant::now() + CLOSE_WITHIN, why));
+        self.send(Message::Close(Some(close_frame())), CLOSE_WITHIN).await
+    }
+
+    /// Subscribes to what is wanted and not there, and the other way round.
+    fn follow_wanted(&mut self) {
+        let wanted = self.slot.wanted();
+        let gone: Vec<Stream> = self.have.difference(&wanted).cloned().collect();
+        let new: Vec<Stream> = wanted.difference(&self.have).cloned().collect();
+        self.have = wanted;
+        for stream in &gone {
+            self.watch.remove(stream);
+            self.pending.remove(stream);
+            self.refused.remove(stream);
+        }
+        self.pending.extend(new.iter().cloned());
+        self.request(&gone, false);
+        self.request(&new, true);
+        self.tell();
+    }
+
+    fn request(&mut self, streams: &[Stream], subscribe: bool) {
+        for chunk in streams.chunks(self.slot.live.streams_per_request.max(1)) {
+            let mut out = Output::default();
+            if subscribe {
+                self.inbound.session.subscribe(chunk, clock::wall(), &mut out);
+            } else {
+                self.inbound.session.unsubscribe(chunk, clock::wall(), &mut out);
+            }
+            self.enqueue(out, if subscribe { chunk } else { &[] });
+        }
+    }
+
+    fn enqueue(&mut self, out: Output, streams: &[Stream]) {
+        let mut streams = streams.to_vec();
+        if out.sends.is_empty() {
+            // A venue whose address says it all: watched from now on.
+            self.watch_from_now(&streams);
+            return;
+        }
+        let last = out.sends.len() - 1;
+        for (index, text) in out.sends.into_iter().enumerate() {
+            let streams = if index == last { std::mem::take(&mut streams) } else { Vec::new() };
+            self.outbox.push_back(Outgoing { text, streams });
+        }
+    }
+
+    fn watch_from_now(&mut self, streams: &[Stream]) {
+        let (now, patience) = (self.origin.elapsed(), self.slot.patience());
+        for stream in streams {
+            if self.have.contains(stream) && !self.refused.contains(stream) {
+                self.watch.add(stream, self.inbound.symbols(), &patience, now);
+            }
+        }
+    }
+
+    async fn send_next(&mut self) -> Result<(), String> {
+        self.send_at = None;
+        let Some(outgoing) = self.outbox.pop_front() else { return Ok(()) };
+        self.send(Message::text(outgoing.text), SEND_WITHIN).await?;
+        self.watch_from_now(&outgoing.streams);
+        self.tell();
+        Ok(())
+    }
+
+    async fn send(&mut self, message: Message, within: Duration) -> Result<(), String> {
+        match timeout(within, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("cannot send: {error}")),
+            Err(_) => Err(format!("the venue took no message for {} s", within.as_secs())),
+        }
+    }
+
+    /// Takes a message and all that are there behind it, without waiting.
+    async fn receive(&mut self, first: Option<Result<Message, WsError>>) -> Result<(), String> {
+        let mut next = Some(first);
+        let mut end = None;
+        while let Some(message) = next {
+            match message {
+                Some(Ok(Message::Text(text))) => self.inbound.take(text.into()),
+                Some(Ok(Message::Binary(bytes))) => self.inbound.take(bytes),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    end = Some(format!("closed by the venue: {} {}", u16::from(frame.code), frame.reason));
+                }
+                Some(Ok(Message::Close(None))) => end = Some("closed by the venue".to_owned()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(error)) => end = Some(error.to_string()),
+                None => end = Some("the venue hung up".to_owned()),
+            }
+            if end.is_some() || self.inbound.is_full() {
+                break;
+            }
+            next = self.socket.next().now_or_never();
+        }
+        self.hand_on().await?;
+        end.map_or(Ok(()), Err)
+    }
+
+    /// Delivers what was gathered, and does what it asks for.
+    async fn hand_on(&mut self) -> Result<(), String> {
+        let Some(mut decoded) = self.inbound.gathered() else { return Ok(()) };
+        let counters = &self.slot.counters;
+        let bytes: usize = decoded.frames.iter().map(|frame| frame.payload.len()).sum();
+        counters.frames.fetch_add(decoded.frames.len() as u64, Ordering::Relaxed);
+        counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(frame) = decoded.frames.last() {
+            counters.last_frame_at.store(frame.received_at, Ordering::Relaxed);
+        }
+        // Answers go before requests: they have a deadline.
+        for text in std::mem::take(&mut decoded.output.sends).into_iter().rev() {
+            self.outbox.push_front(Outgoing { text, streams: Vec::new() });
+        }
+        let now = self.origin.elapsed();
+        for symbol in &decoded.new_symbols {
+            self.watch.meet(symbol);
+        }
+        let mut has_news = false;
+        for tick in &decoded.output.ticks {
+            if let Some(stream) = self.watch.hear(tick, now) {
+                has_news |= self.pending.remove(&stream);
+            }
+        }
+        let mut alarms = Vec::new();
+        for notice in &decoded.output.notices {
+            has_news |= self.notice(notice, &mut alarms);
+        }
+        if has_news {
+            self.tell();
+        }
+        self.deliver(Delivery::Frames(Box::new(decoded))).await?;
+        for what in alarms {
+            self.alarm(what).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes note. True if what is confirmed may have changed.
+    fn notice(&mut self, notice: &Notice, alarms: &mut Vec<String>) -> bool {
+        let counters = &self.slot.counters;
+        match notice {
+            Notice::Acknowledged(streams) => {
+                for stream in streams {
+                    self.pending.remove(stream);
+                    self.refused.remove(stream);
+                }
+            }
+            Notice::Refused(streams, why) => {
+                for stream in streams {
+                    self.pending.remove(stream);
+                    self.watch.remove(stream);
+                    if self.refused.insert(stream.clone()) {
+                        alarms.push(format!("{} refused: {why}", self.name(stream)));
+                    }
+                }
+                if streams.is_empty() {
+                    alarms.push(format!("a request was refused: {why}"));
+                }
+            }
+            Notice::Ending(why) => self.replace(format!("the venue ends it: {why}")),
+            Notice::Complaint(what) => {
+                counters.complaints.fetch_add(1, Ordering::Relaxed);
+                if self.complaints_shown < COMPLAINTS_SHOWN {
+                    self.complaints_shown += 1;
+                    tracing::warn!(venue = self.slot.venue.id(), what, "the venue complains");
+                }
+            }
+            Notice::Skipped { first, last } => {
+                let missing = last.saturating_sub(*first).saturating_add(1);
+                counters.skipped.fetch_add(missing, Ordering::Relaxed);
+            }
+            Notice::Restarted(_) => {
+                counters.restarted.fetch_add(1, Ordering::Relaxed);
+            }
+            Notice::Newest { symbol, id } => self.watch.newest(*symbol, *id, self.origin.elapsed()),
+        }
+        matches!(notice, Notice::Acknowledged(_) | Notice::Refused(..))
+    }
+
+    fn name(&self, stream: &Stream) -> String {
+        format!("{}:{} {}", self.slot.venue.id(), stream.native, stream.channel.name())
+    }
+
+    fn replace(&self, why: String) {
+        lock(&self.phase.replace).get_or_insert(why);
+        self.phase.news.notify_one();
+    }
+
+    /// Tells the keeper how subscriptions stand.
+    fn tell(&self) {
+        let waiting = (self.pending.len() + self.refused.len()) as u64;
+        self.phase
+            .acknowledged
+            .store(self.have.len() as u64 - waiting.min(self.have.len() as u64), Ordering::Relaxed);
+        self.phase.refused.store(self.refused.len() as u64, Ordering::Relaxed);
+        let is_ready =
+            self.pending.is_empty() && self.outbox.iter().all(|outgoing| outgoing.streams.is_empty());
+        self.phase.is_ready.store(is_ready, Ordering::Relaxed);
+        if !self.phase.is_successor.load(Ordering::Relaxed) {
+            self.slot.enter(if is_ready { SlotState::Live } else { SlotState::Subscribing });
+        }
+        self.phase.news.notify_one();
+    }
+
+    async fn alarm(&self, what: String) -> Result<(), String> {
+        self.slot.counters.alarms.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(connection = self.id.0, what);
+        self.deliver(Delivery::Alarm { connection: self.id, what, received_at: clock::wall() }).await
+    }
+
+    async fn deliver(&self, delivery: Delivery) -> Result<(), String> {
+        let frames = match &delivery {
+            Delivery::Frames(decoded) => decoded.frames.len() as u64,
+            _ => 0,
+        };
+        let why = match timeout(DELIVER_WITHIN, self.slot.shared.deliveries.send(delivery)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => "nobody takes its frames".to_owned(),
+            Err(_) => format!(
+                "the engine took nothing for {} s, {frames} frames are lost",
+                DELIVER_WITHIN.as_secs()
+            ),
+        };
+        self.slot.counters.undelivered.fetch_add(frames, Ordering::Relaxed);
+        Err(why)
+    }
+}

@@ -1,0 +1,91 @@
+//! Frames that came in together: decoded by the connection's session, gathered for one delivery.
+
+use bytes::Bytes;
+use feeds::frame::{Frame, FrameCounts, FrameKind};
+use feeds::symbol::{Symbol, SymbolTable};
+use feeds::venue::{Output, Session, Venue};
+
+use super::delivery::{ConnectionId, Decoded, RawFrame};
+use crate::clock;
+use crate::config::limits::COMPLAINTS_SHOWN;
+
+/// Most frames of one delivery: what comes in within some milliseconds at the busiest.
+const FRAMES_AT_ONCE: usize = 1_024;
+/// Bytes of frames after which a delivery goes out; the message limit bounds what the last frame adds.
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// The decoding side of one connection.
+pub(super) struct Inbound {
+    pub(super) session: Box<dyn Session>,
+    symbols: SymbolTable,
+    connection: ConnectionId,
+    /// Symbols that were named in a delivery.
+    named: usize,
+    broken_shown: usize,
+    frames: Vec<RawFrame>,
+    bytes: usize,
+    output: Output,
+    counts: FrameCounts,
+}
+
+impl Inbound {
+    pub(super) fn new(venue: &dyn Venue, connection: ConnectionId) -> Inbound {
+        Inbound {
+            session: venue.open(),
+            symbols: SymbolTable::new(venue.id()),
+            connection,
+            named: 0,
+            broken_shown: 0,
+            frames: Vec::new(),
+            bytes: 0,
+            output: Output::default(),
+            counts: FrameCounts::default(),
+        }
+    }
+
+    /// Decodes one frame.
+    pub(super) fn take(&mut self, payload: Bytes) {
+        let (received_at, entered) = (clock::wall(), clock::stamp());
+        let before = self.output.ticks.len();
+        let frame = Frame { received_at: Some(received_at), payload: &payload };
+        let kind = self.session.on_frame(frame, &mut self.symbols, &mut self.output);
+        if let FrameKind::Broken(error) = &kind
+            && self.broken_shown < COMPLAINTS_SHOWN
+        {
+            self.broken_shown += 1;
+            tracing::warn!(venue = self.symbols.venue(), %error, "a frame could not be read");
+        }
+        self.counts.count(&kind);
+        self.bytes += payload.len();
+        let ticks = self.output.ticks.len() - before;
+        self.frames.push(RawFrame { received_at, entered, payload, ticks });
+    }
+
+    /// No more should be gathered.
+    pub(super) fn is_full(&self) -> bool {
+        self.frames.len() >= FRAMES_AT_ONCE || self.bytes >= BYTES_AT_ONCE
+    }
+
+    /// What was gathered, or nothing. Messages to send stay out of it: the caller has taken them.
+    pub(super) fn gathered(&mut self) -> Option<Decoded> {
+        if self.frames.is_empty() {
+            return None;
+        }
+        self.bytes = 0;
+        let new_symbols = self.symbols.symbols()[self.named..].to_vec();
+        self.named = self.symbols.symbols().len();
+        Some(Decoded {
+            connection: self.connection,
+            frames: std::mem::take(&mut self.frames),
+            output: std::mem::take(&mut self.output),
+            counts: std::mem::take(&mut self.counts),
+            new_symbols,
+            decoded: clock::stamp(),
+        })
+    }
+
+    /// The symbols met so far.
+    pub(super) fn symbols(&self) -> &[Symbol] {
+        self.symbols.symbols()
+    }
+}

@@ -1,0 +1,206 @@
+//! Keeps a slot's connection open: for ever, by waiting longer and longer, and by overlapping where it can foresee an end.
+
+use std::collections::BTreeMap;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::backoff::Backoff;
+use super::connection::{End, Phase, run};
+use super::delivery::Delivery;
+use super::slot::{Slot, SlotState, lock};
+use crate::clock;
+
+/// A connection that was open for so long was a good one: the next wait is the first again.
+const STABLE: Duration = Duration::from_secs(60);
+/// Connections end by age up to so much apart.
+const LIFETIME_JITTER: Duration = Duration::from_secs(1_800);
+
+type Running = Pin<Box<dyn Future<Output = (u64, End)>>>;
+
+struct Handle {
+    phase: Arc<Phase>,
+    leave: watch::Sender<Option<String>>,
+    started: Instant,
+}
+
+/// A slot's connections: the current one, perhaps its successor, and those that are on their way out.
+struct Keeper {
+    slot: Arc<Slot>,
+    backoff: Backoff,
+    running: FuturesUnordered<Running>,
+    handles: BTreeMap<u64, Handle>,
+    current: Option<u64>,
+    successor: Option<u64>,
+    /// When the next connection is begun.
+    start_at: Option<Instant>,
+    begun: u64,
+    news: Arc<Notify>,
+}
+
+/// Keeps `slot` until it is told to stop; then every connection is closed and was delivered as closed.
+pub async fn keep(slot: Arc<Slot>) {
+    close_leftovers(&slot).await;
+    let seed = slot.shared.seed
+        ^ slot.shared.keepers.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut keeper = Keeper {
+        backoff: Backoff::new(seed),
+        running: FuturesUnordered::new(),
+        handles: BTreeMap::new(),
+        current: None,
+        successor: None,
+        start_at: None,
+        begun: 0,
+        news: Arc::new(Notify::new()),
+        slot: slot.clone(),
+    };
+    keeper.keep().await;
+    slot.enter(SlotState::Stopped);
+    slot.done.send_replace(true);
+}
+
+/// An actor that panicked left connections that nobody told the sequencer the end of.
+async fn close_leftovers(slot: &Slot) {
+    let leftovers = std::mem::take(&mut *lock(&slot.open));
+    for connection in leftovers {
+        let why = "its actor ended unexpectedly".to_owned();
+        let closed = Delivery::Closed { connection, why, received_at: clock::wall(), rest: Box::default() };
+        let _ = slot.shared.deliveries.send(closed).await;
+    }
+}
+
+impl Keeper {
+    async fn keep(&mut self) {
+        let mut stopping = self.slot.stopping.subscribe();
+        let mut changes = self.slot.changes.subscribe();
+        while !*stopping.borrow() {
+            self.decide();
+            let start_at = self.start_at;
+            let start = async {
+                match start_at {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                _ = stopping.changed() => {}
+                _ = changes.changed() => {}
+                Some((number, end)) = self.running.next() => self.ended(number, &end),
+                () = self.news.notified() => {}
+                () = start => self.begin(),
+            }
+        }
+        for handle in self.handles.values() {
+            handle.leave.send_replace(Some("stopped".to_owned()));
+        }
+        while let Some((number, end)) = self.running.next().await {
+            self.ended(number, &end);
+        }
+    }
+
+    /// What is to be done as things stand.
+    fn decide(&mut self) {
+        if self.slot.wanted().is_empty() {
+            // Nothing to carry: the next stream that is wanted opens it again.
+            for number in [self.current.take(), self.successor.take()].into_iter().flatten() {
+                self.dismiss(number, "nothing is wanted of it");
+            }
+            self.start_at = None;
+            self.slot.enter(SlotState::Waiting);
+            return;
+        }
+        let is_ready = |handle: &Handle| handle.phase.is_ready.load(Ordering::Relaxed);
+        if let Some(successor) = self.successor
+            && self.handles.get(&successor).is_some_and(is_ready)
+        {
+            if let Some(old) = self.current {
+                let why = self.handles.get(&old).and_then(|handle| lock(&handle.phase.replace).clone());
+                self.dismiss(old, &format!("replaced: {}", why.unwrap_or_default()));
+            }
+            self.promote();
+        }
+        if self.start_at.is_some() || self.successor.is_some() {
+            return;
+        }
+        let Some(current) = self.current.and_then(|current| self.handles.get(&current)) else {
+            self.start_at = Some(Instant::now());
+            return;
+        };
+        if lock(&current.phase.replace).is_some() {
+            // A venue that ends every connection at once must not make us connect in a circle.
+            let is_good = current.started.elapsed() >= STABLE;
+            let wait = if is_good { Duration::ZERO } else { self.backoff.next(None) };
+            self.start_at = Some(Instant::now() + wait);
+        }
+    }
+
+    fn begin(&mut self) {
+        self.start_at = None;
+        let number = self.begun;
+        self.begun += 1;
+        let phase = Arc::new(Phase { news: self.news.clone(), ..Phase::default() });
+        let (leave, left) = watch::channel(None);
+        if self.current.is_some() {
+            phase.is_successor.store(true, Ordering::Relaxed);
+            self.successor = Some(number);
+        } else {
+            self.current = Some(number);
+            *lock(&self.slot.current) = phase.clone();
+            self.slot.enter(SlotState::Waiting);
+        }
+        let (slot, jitter) = (self.slot.clone(), self.backoff.jitter(LIFETIME_JITTER));
+        let connection = run(slot, phase.clone(), left, jitter);
+        self.handles.insert(number, Handle { phase, leave, started: Instant::now() });
+        self.running.push(Box::pin(async move { (number, connection.await) }));
+    }
+
+    /// The successor takes the current one's place.
+    fn promote(&mut self) {
+        self.current = self.successor.take();
+        let Some(handle) = self.current.and_then(|current| self.handles.get(&current)) else { return };
+        handle.phase.is_successor.store(false, Ordering::Relaxed);
+        *lock(&self.slot.current) = handle.phase.clone();
+        let is_ready = handle.phase.is_ready.load(Ordering::Relaxed);
+        self.slot.enter(if is_ready { SlotState::Live } else { SlotState::Subscribing });
+    }
+
+    fn dismiss(&mut self, number: u64, why: &str) {
+        if let Some(handle) = self.handles.get(&number) {
+            handle.leave.send_replace(Some(why.to_owned()));
+        }
+    }
+
+    fn ended(&mut self, number: u64, end: &End) {
+        self.handles.remove(&number);
+        self.slot.ended(&end.why);
+        tracing::info!(venue = self.slot.venue.id(), why = end.why, "a connection has ended");
+        if let Some(asked) = end.asked {
+            self.slot.shared.budgets.hold(&self.slot.host, asked.min(super::backoff::ASKED_LONGEST));
+        }
+        if end.lived.is_some_and(|lived| lived >= STABLE) {
+            self.backoff.reset();
+        }
+        let was_current = self.current == Some(number);
+        if was_current {
+            self.promote();
+        } else if self.successor == Some(number) {
+            self.successor = None;
+        } else {
+            return;
+        }
+        if !was_current || self.current.is_none() {
+            self.start_at = Some(Instant::now() + self.backoff.next(end.asked));
+            if self.current.is_none() {
+                self.slot.enter(SlotState::Waiting);
+                *lock(&self.slot.current) = Arc::default();
+            }
+        }
+    }
+}
