@@ -12,6 +12,7 @@ mod dydx;
 mod htx;
 mod kraken;
 mod kraken_futures;
+mod kucoin;
 mod okx;
 
 use crate::venue::Venue;
@@ -42,6 +43,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &bitget::MIX,
     &dydx::DYDX,
     &bitmex::Bitmex,
+    &kucoin::Kucoin,
 ];
 
 /// The venue with this id.
