@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use feeds::frame::{Frame, FrameKind};
+use feeds::live::PastRequest;
 use feeds::symbol::SymbolTable;
 use feeds::tick::Event;
 use feeds::venue::Output;
@@ -87,13 +88,18 @@ fn kind(kind: &FrameKind) -> &str {
     }
 }
 
-#[test]
-fn every_message_is_what_it_is() {
+fn messages() -> Option<&'static Path> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/messages/nautilus"));
     if !folder.is_dir() {
         eprintln!("skipped: no messages at {}", folder.display());
-        return;
+        return None;
     }
+    Some(folder)
+}
+
+#[test]
+fn every_message_is_what_it_is() {
+    let Some(folder) = messages() else { return };
     for &(file, venue, expected, ticks) in MESSAGES {
         let payload = fs::read(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let (mut session, mut symbols) = (by_id(venue).expect(venue).open(), SymbolTable::new(venue));
@@ -126,11 +132,7 @@ const ROWS: &[(&str, &str, &str, usize)] = &[
 
 #[test]
 fn rows_in_their_table_are_what_they_are() {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/messages/nautilus"));
-    if !folder.is_dir() {
-        eprintln!("skipped: no messages at {}", folder.display());
-        return;
-    }
+    let Some(folder) = messages() else { return };
     for &(file, table, expected, ticks) in ROWS {
         let rows = fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let rows = if rows.starts_with('[') { rows } else { format!("[{rows}]") };
@@ -142,4 +144,24 @@ fn rows_in_their_table_are_what_they_are() {
         assert_eq!((kind(&found), out.ticks.len()), (expected, ticks), "{file}");
         assert!(out.ticks.iter().all(|tick| matches!(tick.event, Event::Trade(_))), "{file}");
     }
+}
+
+/// An answer of a venue itself to a request for trades of the past, whose ids count up.
+#[test]
+fn trades_of_the_past_are_read_from_a_real_answer() {
+    let Some(folder) = messages() else { return };
+    let body = fs::read(folder.join("deribit/http_get_last_trades.json")).unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let rows = answer["result"]["trades"].as_array().unwrap();
+    let said: Vec<u64> = rows.iter().map(|row| row["trade_seq"].as_u64().unwrap()).collect();
+    let (first, last) = (said[0], said[said.len() - 1]);
+    let native = rows[0]["instrument_name"].as_str().unwrap();
+    let request = PastRequest { native, first, last, received_at: 1_800_000_000_000_000_000, body: &body };
+    let (mut symbols, mut ticks) = (SymbolTable::new("deribit"), Vec::new());
+    let past = by_id("deribit").unwrap().past_trades().unwrap();
+    past.decode(&request, &mut symbols, &mut ticks).unwrap();
+    let id = |event: Event| if let Event::Trade(trade) = event { trade.id() } else { None };
+    let found: Vec<Option<u64>> = ticks.iter().map(|tick| id(tick.event)).collect();
+    assert!(!found.is_empty());
+    assert_eq!(found, said.into_iter().map(Some).collect::<Vec<_>>());
 }

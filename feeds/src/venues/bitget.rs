@@ -13,7 +13,7 @@
 use serde::Deserialize;
 
 use crate::frame::{Frame, FrameError, FrameKind};
-use crate::json::{Reason, Sink, Token, trade};
+use crate::json::{Cells, Reason, Sink, Token, trade};
 use crate::live::Live;
 use crate::offset::VenueClock;
 use crate::symbol::SymbolTable;
@@ -196,7 +196,7 @@ impl BitgetSession {
         sink: &mut Sink<'_>,
     ) -> Result<FrameKind, String> {
         let name = arg.inst_id.text().ok_or("the symbol is no text")?;
-        let rows: Vec<[Token<'_>; 4]> = serde_json::from_slice(data.0).map_err(|error| error.to_string())?;
+        let rows: Vec<Cells<'_, 4>> = serde_json::from_slice(data.0).map_err(|error| error.to_string())?;
         let found = rows.iter().map(read_trade).collect::<Result<Vec<_>, _>>()?;
         let Some((last, _)) = found.last() else { return Ok(FrameKind::PassedOver("no_trades")) };
         if let (Ok(time), false) = (*last, past) {
@@ -212,8 +212,8 @@ impl BitgetSession {
 
 type Found = (Result<Nanos, TimeError>, Result<Event, Rejection>);
 
-fn read_trade(row: &[Token<'_>; 4]) -> Result<Found, Reason> {
-    let [time, price, size, side] = row;
+fn read_trade(row: &Cells<'_, 4>) -> Result<Found, Reason> {
+    let [time, price, size, side] = row.all().ok_or("a trade without time, price, size and side")?;
     let time = time.time(Unit::Millis).ok_or("the trade's time is no number")?;
     let price = price.decimal().ok_or("the trade's price is no number")?;
     let size = size.decimal().ok_or("the trade's size is no number")?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::json::{Reason, Token, folded, trade, uuid};
+use crate::json::{Cells, Reason, Token, folded, trade, uuid};
 use crate::number::Decimal;
 use crate::tick::{Event, Rejection, Side};
 use crate::time::{Nanos, TimeError, Unit};
@@ -81,9 +81,9 @@ pub(super) struct Levels<'a> {
     #[serde(borrow, rename = "s")]
     pub(super) symbol: Token<'a>,
     #[serde(borrow, rename = "b")]
-    pub(super) bids: Vec<[Token<'a>; 2]>,
+    pub(super) bids: Vec<Cells<'a, 2>>,
     #[serde(borrow, rename = "a")]
-    pub(super) asks: Vec<[Token<'a>; 2]>,
+    pub(super) asks: Vec<Cells<'a, 2>>,
     #[serde(borrow, rename = "u")]
     pub(super) update: Token<'a>,
     #[serde(borrow)]
@@ -174,9 +174,10 @@ impl<'a> TradeRow<'a> {
 ///
 /// # Errors
 /// If they are no numbers; inside, if they cannot be used.
-pub(super) fn level(row: &[Token<'_>; 2]) -> Result<Result<(Decimal, Decimal), Rejection>, Reason> {
-    let price = row[0].decimal().ok_or("a level's price is no number")?;
-    let size = row[1].decimal().ok_or("a level's size is no number")?;
+pub(super) fn level(row: &Cells<'_, 2>) -> Result<Result<(Decimal, Decimal), Rejection>, Reason> {
+    let [price, size] = row.all().ok_or("a level without price and size")?;
+    let price = price.decimal().ok_or("a level's price is no number")?;
+    let size = size.decimal().ok_or("a level's size is no number")?;
     Ok(price.and_then(|price| Ok((price, size?))))
 }
 

@@ -4,7 +4,7 @@ use super::book::Top;
 use super::frames::{Envelope, Levels, Topic, TradeRow, level};
 use super::live;
 use crate::frame::{Frame, FrameError, FrameKind};
-use crate::json::{Sink, Token};
+use crate::json::{Cells, Sink, Token};
 use crate::live::{Notice, Stream};
 use crate::number::Decimal;
 use crate::offset::VenueClock;
@@ -202,7 +202,7 @@ fn is_snapshot(envelope: &Envelope<'_>) -> bool {
 
 type Levelled = Result<Vec<(Decimal, Decimal)>, Rejection>;
 
-fn read_levels(rows: &[[Token<'_>; 2]]) -> Result<Levelled, &'static str> {
+fn read_levels(rows: &[Cells<'_, 2>]) -> Result<Levelled, &'static str> {
     let mut levels = Vec::with_capacity(rows.len());
     for row in rows {
         match level(row)? {

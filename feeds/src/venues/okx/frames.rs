@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::json::{Reason, Token, quote, trade};
+use crate::json::{Best, Reason, Token, quote, trade};
 use crate::number::Decimal;
 use crate::tick::{Event, Quote, Rejection, Side};
 use crate::time::{Nanos, TimeError, Unit};
@@ -97,13 +97,15 @@ pub(super) struct TradeRow<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct BookRow<'a> {
     #[serde(borrow)]
-    pub(super) bids: Vec<Vec<Token<'a>>>,
+    bids: Best<'a>,
     #[serde(borrow)]
-    pub(super) asks: Vec<Vec<Token<'a>>>,
+    asks: Best<'a>,
     #[serde(borrow)]
     ts: Token<'a>,
     #[serde(borrow)]
     pub(super) seq_id: Option<Token<'a>>,
+    #[serde(borrow)]
+    pub(super) checksum: Option<Token<'a>>,
 }
 
 /// The best prices of a ticker.
@@ -206,20 +208,10 @@ impl BookRow<'_> {
             None => None,
         };
         let time = self.ts.time(Unit::Millis).ok_or("the quote's time is no number")?;
-        let ([bid, bid_size], [ask, ask_size]) = (best(&self.bids)?, best(&self.asks)?);
+        let [bid, bid_size] = self.bids.decimals().ok_or("the best bid is no price and size")?;
+        let [ask, ask_size] = self.asks.decimals().ok_or("the best ask is no price and size")?;
         Ok(FoundQuote { time, quote: quote(id, [bid, bid_size, ask, ask_size]) })
     }
-}
-
-type Number = Result<Decimal, Rejection>;
-
-/// Price and size of the first level; zeros if there is none.
-fn best(levels: &[Vec<Token<'_>>]) -> Result<[Number; 2], Reason> {
-    let Some(level) = levels.first() else { return Ok([Ok(Decimal::ZERO); 2]) };
-    let [price, size, ..] = level.as_slice() else { return Err("a level without price and size") };
-    let price = price.decimal().ok_or("a level's price is no number")?;
-    let size = size.decimal().ok_or("a level's size is no number")?;
-    Ok([price, size])
 }
 
 impl TickerRow<'_> {

@@ -93,9 +93,9 @@ fn is_plain(envelope: &Envelope<'_>) -> bool {
             envelope.books().is_ok_and(|rows| rows.first().is_some_and(|row| row.seq_id.is_some()))
         }
         Some(Stream::Tickers) => envelope.tickers().is_ok_and(|rows| !rows.is_empty()),
-        Some(Stream::Depth) => envelope.books().is_ok_and(|rows| {
-            rows.first().is_some_and(|row| row.bids.iter().chain(&row.asks).any(|level| level.len() == 4))
-        }),
+        Some(Stream::Depth) => {
+            envelope.books().is_ok_and(|rows| rows.first().is_some_and(|row| row.checksum.is_some()))
+        }
         _ => false,
     }
 }
