@@ -8,7 +8,7 @@ use feeds::formats::FORMATS;
 use feeds::time::Nanos;
 
 use super::help;
-use super::parse::{EpochCut, Speed, name, time};
+use super::parse::{EpochCut, Speed, name, span, time};
 use crate::config::limits;
 use crate::market::cli::SimulateArgs;
 use crate::output::Format;
@@ -31,6 +31,10 @@ pub struct Args {
 pub enum Command {
     /// Read files into a database: windows, totals and latencies of every symbol in them
     Replay(Box<ReplayArgs>),
+    /// Connect to venues: the live service, until it is stopped
+    Run(RunArgs),
+    /// Connect to venues and write down what comes, raw
+    Record(RecordArgs),
     /// Print what a database holds
     Query(QueryArgs),
     /// Print every result in canonical order, or the digest of that
@@ -53,6 +57,52 @@ pub enum Command {
     Windows,
     /// List the file formats that are read
     Formats,
+}
+
+/// What to connect to.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct FeedArgs {
+    /// Symbols: binance:BTCUSDT coinbase:BTC-USD; instead of those of the configuration
+    #[arg(value_name = "SYMBOL", required_unless_present = "config")]
+    pub symbols: Vec<String>,
+    /// The configuration; without it, windows 1s and 1m with the set `bar`
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Another address for a venue, such as a simulator's: binance=ws://127.0.0.1:9100/binance
+    #[arg(long, value_name = "VENUE=URL")]
+    pub url: Vec<String>,
+    /// Stop after so long: 30s, 8h
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    pub limit: Option<Nanos>,
+}
+
+/// `run`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = help::RUN)]
+pub struct RunArgs {
+    /// What to connect to.
+    #[command(flatten)]
+    pub feeds: FeedArgs,
+    /// The database's directory; made if it is not there [default: `engine.db`, or data]
+    #[arg(long, value_name = "DIR")]
+    pub db: Option<PathBuf>,
+    /// Write down what comes in this directory, too; `tapedeck replay` of it gives the same digest
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Threads that apply ticks [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = workers)]
+    pub workers: Option<usize>,
+}
+
+/// `record`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct RecordArgs {
+    /// What to connect to.
+    #[command(flatten)]
+    pub feeds: FeedArgs,
+    /// The directory of the recording; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `replay`.

@@ -26,6 +26,16 @@ The same files and the same configuration give byte-identical results, whatever 
 interruptions: compare `tapedeck dump --db DIR --digest`. A database that already holds results is left alone unless \
 --resume or --append says what is meant.";
 
+/// Below `tapedeck run --help`.
+pub(super) const RUN: &str = "\
+Examples:
+  tapedeck run binance:BTCUSDT coinbase:BTC-USD
+  tapedeck run --config tapedeck.toml --record tape
+  tapedeck run binance:SYM0001USDT --url binance=ws://127.0.0.1:9100/binance --for 30s
+
+Ends with the first SIGINT or SIGTERM: what came is committed, open windows come out as partial. The same command goes \
+on from there.";
+
 /// Below `tapedeck query --help`.
 pub(super) const QUERY: &str = "\
 Examples:

@@ -8,6 +8,7 @@ mod log;
 pub mod parse;
 mod query;
 mod replay;
+mod run;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,8 @@ pub fn run(args: &Args) -> ExitCode {
 fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Replay(args) => replay::replay(args),
+        Command::Run(args) => run::run(args),
+        Command::Record(args) => run::record(args),
         Command::Query(args) => query::query(args),
         Command::Dump(args) => query::dump(args),
         Command::Latency(args) => query::latency(args),

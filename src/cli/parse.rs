@@ -96,6 +96,14 @@ pub(super) fn time(text: &str) -> Result<Nanos, String> {
     })
 }
 
+/// A length of time, as configurations write it.
+///
+/// # Errors
+/// What to write instead.
+pub(super) fn span(text: &str) -> Result<Nanos, String> {
+    crate::config::duration::parse(text).map_err(|error| error.to_string())
+}
+
 /// A name that is not empty and has no space or control character.
 ///
 /// # Errors

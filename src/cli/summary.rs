@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::ReplayArgs;
+use crate::commit::Summary;
 use crate::latency::{Latencies, Row};
 use crate::output::{Cell, Column, ColumnKind, Format, write};
 use crate::replay::{Ending, Report};
@@ -27,6 +28,15 @@ pub(super) fn text(args: &ReplayArgs, report: &Report, out: &mut (dyn Write + Se
         }
         Ending::Damaged(_) => writeln!(out, "replayed into {db}, as far as the input is whole")?,
     }
+    counts(summary, out)?;
+    let seconds = report.took.as_secs_f64();
+    let rate = if seconds > 0.0 { summary.ledger.received as f64 / seconds } else { 0.0 };
+    writeln!(out, "  took       {seconds:.2} s, {:.2} M ticks/s, last sync included", rate / 1e6)?;
+    Ok(())
+}
+
+/// What was counted, a line each.
+pub(super) fn counts(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<()> {
     let ledger = &summary.ledger;
     let columns = Ledger::COLUMNS.iter().zip(ledger.columns()).skip(1);
     let parts: Vec<String> =
@@ -42,9 +52,6 @@ pub(super) fn text(args: &ReplayArgs, report: &Report, out: &mut (dyn Write + Se
     let broken: u64 = summary.feeds.iter().map(|feed| feed.broken).sum();
     writeln!(out, "  frames     {frames}, broken {broken}")?;
     writeln!(out, "  windows    {} emitted or amended", summary.emissions)?;
-    let seconds = report.took.as_secs_f64();
-    let rate = if seconds > 0.0 { ledger.received as f64 / seconds } else { 0.0 };
-    writeln!(out, "  took       {seconds:.2} s, {:.2} M ticks/s, last sync included", rate / 1e6)?;
     Ok(())
 }
 

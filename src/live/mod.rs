@@ -4,6 +4,7 @@
 //! and it does not know that. [`recorder`] writes down what the sequencer takes in, so that the replay of it is equal.
 
 pub mod recorder;
+pub mod service;
 
 use std::sync::Arc;
 

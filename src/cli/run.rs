@@ -1,0 +1,144 @@
+//! `run` and `record`: what to connect to, and the end told.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use feeds::live::Channel;
+use feeds::symbol::Symbol;
+use feeds::time::SECOND;
+use feeds::venue::Venue;
+use feeds::venues::{VENUES, by_id};
+
+use super::Failure;
+use super::args::{FeedArgs, RecordArgs, RunArgs};
+use super::summary;
+use crate::clock;
+use crate::config::limits::SILENCE;
+use crate::config::{Catalogue, Config};
+use crate::feed::{ConnectionStatus, FeedSpec};
+use crate::live::recorder::Recorder;
+use crate::live::service::{self, Service, Watch};
+use crate::live::{Deck, LiveOptions};
+use crate::replay::stop::Stop;
+use crate::store::open_writer;
+use crate::tape::Cut;
+
+/// Where results go if nothing says.
+const DEFAULT_DB: &str = "data";
+
+/// `run`.
+pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let config = config(&args.feeds)?;
+    let service = service(&args.feeds, &config)?;
+    let db =
+        args.db.clone().or_else(|| config.engine.db.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT_DB));
+    let store = open_writer(&db)?;
+    let recorder = args.record.as_ref().map(|folder| Recorder::start(folder, clock::wall())).transpose();
+    let cores = available_parallelism().map_or(1, usize::from);
+    let workers = args.workers.or(config.engine.workers).unwrap_or(cores);
+    let options = LiveOptions { config, workers, cut: Cut::Adaptive };
+    let deck =
+        Deck::start(&store, &options, recorder.map_err(anyhow::Error::from)?).map_err(anyhow::Error::from)?;
+    let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
+    let summary = service::run(service, deck, &stop, watch()).map_err(anyhow::Error::from)?;
+    let mut out = io::stdout();
+    writeln!(out, "stopped; all that came is in {}, and the same command goes on from there", db.display())
+        .map_err(anyhow::Error::from)?;
+    summary::counts(&summary, &mut out)?;
+    drop(Arc::clone(&store));
+    Ok(())
+}
+
+/// `record`.
+pub(super) fn record(args: &RecordArgs) -> Result<(), Failure> {
+    let service = service(&args.feeds, &config(&args.feeds)?)?;
+    let recorder = Recorder::start(&args.out, clock::wall()).map_err(anyhow::Error::from)?;
+    let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
+    let entries = service::record(service, recorder, &stop, watch()).map_err(anyhow::Error::from)?;
+    writeln!(io::stdout(), "stopped; {entries} entries in {}", args.out.display())
+        .map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+fn config(args: &FeedArgs) -> Result<Config, Failure> {
+    let names = Catalogue::built_in();
+    Ok(match &args.config {
+        Some(path) => Config::load(path, &names)?,
+        None => Config::standard(&names),
+    })
+}
+
+/// What the arguments, or else the configuration, ask for.
+fn service(args: &FeedArgs, config: &Config) -> Result<Service, Failure> {
+    let mut feeds: Vec<FeedSpec> = Vec::new();
+    if args.symbols.is_empty() {
+        for feed in &config.feeds {
+            let channels = feed.channels.iter().filter_map(|name| Channel::by_name(name));
+            add(&mut feeds, live_venue(&feed.venue)?, feed.symbols.clone(), channels.collect());
+        }
+        if feeds.is_empty() {
+            return Err(Failure::usage("the configuration has no [[feeds]]: add one, or name symbols"));
+        }
+    }
+    for text in &args.symbols {
+        let symbol = Symbol::parse(text)
+            .ok_or_else(|| Failure::usage(format!("`{text}` names no venue: write it as binance:BTCUSDT")))?;
+        let venue = live_venue(symbol.venue())?;
+        let channels = venue.channels().iter().filter_map(|name| Channel::by_name(name));
+        add(&mut feeds, venue, vec![symbol.native().to_owned()], channels.collect());
+    }
+    for text in &args.url {
+        let (venue, url) = text.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("`{text}` is no VENUE=URL: write it as binance=ws://HOST:PORT/PATH"))
+        })?;
+        let feed = feeds.iter_mut().find(|feed| feed.venue.id() == venue);
+        let feed = feed
+            .ok_or_else(|| Failure::usage(format!("no symbol of {venue}, which --url has an address for")))?;
+        feed.url = Some(url.to_owned());
+    }
+    Ok(Service { feeds, seed: clock::wall().unsigned_abs(), limit: args.limit })
+}
+
+/// Adds to the feed of the venue, which is one however often it is named.
+fn add(feeds: &mut Vec<FeedSpec>, venue: &'static dyn Venue, symbols: Vec<String>, channels: Vec<Channel>) {
+    let known = feeds.iter_mut().find(|feed| feed.venue.id() == venue.id() && feed.channels == channels);
+    match known {
+        Some(feed) => feed.symbols.extend(symbols),
+        None => {
+            let silence = Duration::from_nanos(SILENCE.unsigned_abs());
+            feeds.push(FeedSpec { venue, symbols, channels, url: None, silence });
+        }
+    }
+}
+
+fn live_venue(id: &str) -> Result<&'static dyn Venue, Failure> {
+    match by_id(id) {
+        Some(venue) if venue.live().is_some() => Ok(venue),
+        Some(_) => Err(Failure::usage(format!("{id} is known from files only and has no live feed"))),
+        None => {
+            let live = VENUES.iter().filter(|venue| venue.live().is_some()).map(|venue| venue.id());
+            let advice = crate::config::nearest::advice(id, live);
+            Err(Failure::usage(format!("unknown venue `{id}`; {advice}")))
+        }
+    }
+}
+
+/// On a terminal a line a second, else nothing.
+fn watch() -> Watch {
+    if !io::stderr().is_terminal() {
+        return Box::new(|_| {});
+    }
+    let terminal = console::Term::stderr();
+    let begun = clock::stamp();
+    Box::new(move |connections: &[ConnectionStatus]| {
+        let frames: u64 = connections.iter().map(|connection| connection.frames).sum();
+        let seconds = begun.elapsed_nanos() / SECOND;
+        // With the terminal gone there is nobody to tell.
+        let _ = terminal.clear_line();
+        let _ =
+            terminal.write_str(&format!("{seconds} s, {} connections, {frames} frames", connections.len()));
+    })
+}

@@ -1,0 +1,146 @@
+//! A live run with its sockets: feeds on a thread of their own, the deck on this one, and a second hand between them.
+
+use std::io;
+use std::time::Duration;
+
+use feeds::time::Nanos;
+use tokio::sync::mpsc;
+
+use super::recorder::{RecordError, Recorder};
+use super::{Deck, LiveError};
+use crate::clock;
+use crate::commit::Summary;
+use crate::config::limits::DELIVERIES_WAITING;
+use crate::feed::delivery::Delivery;
+use crate::feed::{ConnectionStatus, FeedError, FeedOptions, FeedSpec, Feeds};
+use crate::replay::stop::Stop;
+
+/// How often the wish to stop is looked for. The second hand moves with it.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Looks in a second.
+const LOOKS_A_SECOND: u32 = 10;
+
+/// Why feeds ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// What is behind them failed.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// The recording failed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// They could not be started.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// No thread, or no TLS.
+    #[error("the feeds cannot be started")]
+    Start(#[source] io::Error),
+    /// Their thread panicked.
+    #[error("the thread of the feeds panicked; what was committed is safe")]
+    Panicked,
+}
+
+/// What runs, and until when.
+pub struct Service {
+    /// What to connect to.
+    pub feeds: Vec<FeedSpec>,
+    /// What jitter follows from.
+    pub seed: u64,
+    /// Ends by itself after so long.
+    pub limit: Option<Nanos>,
+}
+
+/// Hears once a second how each connection does.
+pub type Watch = Box<dyn FnMut(&[ConnectionStatus]) + Send>;
+
+/// Runs `deck` on `service` until `stop` is asked for.
+///
+/// # Errors
+/// [`ServiceError`]; what was committed before stays.
+pub fn run(service: Service, mut deck: Deck, stop: &Stop, watch: Watch) -> Result<Summary, ServiceError> {
+    let taken = drive(service, stop, watch, |delivery, more| Ok(deck.take(delivery, more)?));
+    // Whatever ended the feeds, what came is committed.
+    let summary = deck.stop();
+    taken?;
+    Ok(summary?)
+}
+
+/// Records `service` until `stop` is asked for; nothing is computed. Returns the number of entries.
+///
+/// # Errors
+/// [`ServiceError`].
+pub fn record(
+    service: Service,
+    mut recorder: Recorder,
+    stop: &Stop,
+    watch: Watch,
+) -> Result<u64, ServiceError> {
+    let mut entries = 0;
+    let taken = drive(service, stop, watch, |delivery, _| {
+        recorder.put(entries + 1, &delivery)?;
+        entries += match &delivery {
+            Delivery::Frames(decoded) => decoded.frames.len() as u64,
+            _ => 1,
+        };
+        Ok(())
+    });
+    let stopped = recorder.stop(entries + 1, clock::wall());
+    taken?;
+    stopped?;
+    Ok(entries)
+}
+
+/// Feeds `take` with what comes; its second argument says whether more waits already.
+fn drive(
+    service: Service,
+    stop: &Stop,
+    watch: Watch,
+    mut take: impl FnMut(Delivery, bool) -> Result<(), ServiceError>,
+) -> Result<(), ServiceError> {
+    let (deliveries, mut arriving) = mpsc::channel(DELIVERIES_WAITING);
+    let asked = stop.clone();
+    let feeds = std::thread::Builder::new()
+        .name("feeds".to_owned())
+        .spawn(move || actix::System::new().block_on(connect(service, deliveries, asked, watch)))
+        .map_err(ServiceError::Start)?;
+    let mut result = Ok(());
+    while let Some(delivery) = arriving.blocking_recv() {
+        result = take(delivery, !arriving.is_empty());
+        if result.is_err() {
+            stop.ask();
+            break;
+        }
+    }
+    // Whoever waits for room finds that there is nobody.
+    drop(arriving);
+    let ended = feeds.join().unwrap_or(Err(ServiceError::Panicked));
+    result?;
+    ended
+}
+
+/// The feeds, from their start to their end.
+async fn connect(
+    service: Service,
+    deliveries: mpsc::Sender<Delivery>,
+    stop: Stop,
+    mut watch: Watch,
+) -> Result<(), ServiceError> {
+    let options = FeedOptions::tcp(service.seed).map_err(ServiceError::Start)?;
+    let feeds = Feeds::start(&service.feeds, deliveries.clone(), options)?;
+    let begun = clock::stamp();
+    let mut looks: u32 = 0;
+    let is_over = || service.limit.is_some_and(|limit| begun.elapsed_nanos() >= limit);
+    while !stop.asked() && !is_over() {
+        tokio::time::sleep(LOOK_EVERY).await;
+        looks += 1;
+        if looks.is_multiple_of(LOOKS_A_SECOND) {
+            watch(&feeds.status());
+            if deliveries.send(Delivery::Time { received_at: clock::wall() }).await.is_err() {
+                break;
+            }
+        }
+    }
+    drop(deliveries);
+    feeds.stop().await;
+    Ok(())
+}
