@@ -31,6 +31,8 @@ pub struct Args {
 pub enum Command {
     /// Read files into a database: windows, totals and latencies of every symbol in them
     Replay(Box<ReplayArgs>),
+    /// Watch the engine at work on a made-up exchange, over real sockets, without network
+    Demo(DemoArgs),
     /// Connect to venues: the live service, until it is stopped
     Run(RunArgs),
     /// Connect to venues and write down what comes, raw
@@ -57,6 +59,29 @@ pub enum Command {
     Windows,
     /// List the file formats that are read
     Formats,
+}
+
+/// `demo`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct DemoArgs {
+    /// How many symbols trade
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub symbols: u32,
+    /// Trades and quotes in a second, all symbols together
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub ticks_per_second: u64,
+    /// Another seed is another market
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// What goes wrong and when, as in `tapedeck simulate --faults`
+    #[arg(long, value_name = "SCRIPT", default_value = "duplicate@3000*20,garbage@5000,disconnect@8000,gap@14000*5")]
+    pub faults: String,
+    /// Write down what comes in this directory [default: one among the temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Stop after so long: 30s, 8h
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    pub limit: Option<Nanos>,
 }
 
 /// What to connect to.

@@ -1,6 +1,7 @@
 //! The commands: from the command line to an exit code.
 
 pub mod args;
+mod demo;
 mod failure;
 mod help;
 mod lists;
@@ -37,6 +38,7 @@ pub fn run(args: &Args) -> ExitCode {
 fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Replay(args) => replay::replay(args),
+        Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(args),
         Command::Record(args) => run::record(args),
         Command::Query(args) => query::query(args),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use feeds::live::Channel;
 use feeds::symbol::Symbol;
-use feeds::time::SECOND;
+use feeds::time::{Nanos, SECOND};
 use feeds::venue::Venue;
 use feeds::venues::{VENUES, by_id};
 
@@ -134,11 +134,14 @@ fn watch() -> Watch {
     let terminal = console::Term::stderr();
     let begun = clock::stamp();
     Box::new(move |connections: &[ConnectionStatus]| {
-        let frames: u64 = connections.iter().map(|connection| connection.frames).sum();
-        let seconds = begun.elapsed_nanos() / SECOND;
         // With the terminal gone there is nobody to tell.
         let _ = terminal.clear_line();
-        let _ =
-            terminal.write_str(&format!("{seconds} s, {} connections, {frames} frames", connections.len()));
+        let _ = terminal.write_str(&line(connections, begun.elapsed_nanos()));
     })
+}
+
+/// How the connections do after `time`, in one line.
+pub(super) fn line(connections: &[ConnectionStatus], time: Nanos) -> String {
+    let frames: u64 = connections.iter().map(|connection| connection.frames).sum();
+    format!("{} s, {} connections, {frames} frames", time / SECOND, connections.len())
 }

@@ -1,0 +1,177 @@
+//! `demo`: an exchange that is made up, the engine connected to it over real sockets, and what comes of that.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use feeds::live::Channel;
+use feeds::time::SECOND;
+use feeds::venues::by_id;
+
+use super::args::DemoArgs;
+use super::{Failure, run, summary};
+use crate::clock;
+use crate::config::limits::SILENCE;
+use crate::config::{Catalogue, Config};
+use crate::feed::{ConnectionStatus, FeedSpec};
+use crate::live::recorder::Recorder;
+use crate::live::service::{self, Service, Watch};
+use crate::live::{Deck, LiveOptions};
+use crate::market::{Market, MarketSpec};
+use crate::output::{Column, Format, write};
+use crate::query::{Catalogue as Stored, Filter, dump, tables};
+use crate::replay::plan::Mode;
+use crate::replay::stop::Stop;
+use crate::replay::{ReplayOptions, replay};
+use crate::simulator::faults::Script;
+use crate::simulator::protocol::PROTOCOLS;
+use crate::simulator::{Simulator, SimulatorError, SimulatorSpec};
+use crate::source::{self, SourceOptions};
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::tape::Cut;
+
+/// Where the exchange listens, if nobody else does.
+const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
+/// What of their columns.
+const SHOWN_COLUMNS: &[&str] = &["symbol", "trades", "volume", "last_price", "quotes", "duplicate", "late"];
+/// Symbols that are shown while it runs.
+const SHOWN: usize = 8;
+
+/// `demo`.
+pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
+    let market = MarketSpec {
+        symbols: args.symbols,
+        seed: args.seed,
+        ticks_per_second: args.ticks_per_second,
+        ..MarketSpec::default()
+    };
+    let simulator = simulator(market, &args.faults)?;
+    let url = format!("ws://{}/{}", simulator.address(), venue());
+    let folder = folder_of(args)?;
+    tell(&format!("a made-up exchange listens on {url}; faults: {}", args.faults))?;
+    tell(&format!("the engine records what it gets in {}; Ctrl-C or --for ends it", folder.display()))?;
+
+    let names = Catalogue::built_in();
+    let workers = available_parallelism().map_or(1, usize::from);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let recorder = Recorder::start(&folder, clock::wall()).map_err(anyhow::Error::from)?;
+    let mut config = Config::standard(&names);
+    // What is shown is what the last checkpoint has.
+    config.engine.checkpoint_every = SECOND;
+    let options = LiveOptions { config, workers, cut: Cut::Adaptive };
+    let deck = Deck::start(&store, &options, Some(recorder)).map_err(anyhow::Error::from)?;
+    let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
+    let service = Service { feeds: vec![feed(market, url)?], seed: args.seed, limit: args.limit };
+    let watch = watch(Arc::clone(&store));
+    let ran = service::run(service, deck, &stop, watch).map_err(anyhow::Error::from)?;
+
+    let mut out = io::stdout();
+    summary::counts(&ran, &mut out)?;
+    summary::latencies(&ran.latencies, &mut out)?;
+    for totals in simulator.stop() {
+        write!(out, "\nwhat the exchange says: {totals}").map_err(anyhow::Error::from)?;
+    }
+    tell("\nthe recording, replayed: is the answer the same?")?;
+    let again = replayed(&folder, options.config)?;
+    let (live, again) = (digest(&store)?, digest(&again)?);
+    tell(&format!("{live}  live\n{again}  replayed from {}", folder.display()))?;
+    if live == again { Ok(()) } else { Err(anyhow::anyhow!("the two digests differ, which must never be").into()) }
+}
+
+/// The first protocol of the simulator's list.
+fn venue() -> &'static str {
+    PROTOCOLS.first().map_or("", |protocol| protocol.venue())
+}
+
+fn simulator(market: MarketSpec, faults: &str) -> Result<Simulator, Failure> {
+    let spec = |address| -> Result<SimulatorSpec, Failure> {
+        let faults = if faults.is_empty() { Script::default() } else { Script::parse(faults).map_err(Failure::usage)? };
+        Ok(SimulatorSpec { address, venues: vec![venue().to_owned()], market, faults, opens_with: 1, events: None })
+    };
+    let started = match Simulator::start(spec(ADDRESS)?) {
+        // Somebody else is there: any free port will do.
+        Err(SimulatorError::Listen(..)) => Simulator::start(spec(SocketAddr::new(ADDRESS.ip(), 0))?),
+        started => started,
+    };
+    Ok(started.map_err(anyhow::Error::from)?)
+}
+
+fn feed(market: MarketSpec, url: String) -> Result<FeedSpec, Failure> {
+    let venue = by_id(venue()).ok_or_else(|| Failure::usage(format!("no venue {}", venue())))?;
+    let symbols = Market::new(market).instruments().iter().map(|instrument| instrument.native.clone()).collect();
+    let silence = Duration::from_nanos(SILENCE.unsigned_abs());
+    Ok(FeedSpec { venue, symbols, channels: Channel::ALL.to_vec(), url: Some(url), silence })
+}
+
+/// A folder of its own for this demonstration.
+fn folder_of(args: &DemoArgs) -> Result<std::path::PathBuf, Failure> {
+    let folder = args.record.clone().unwrap_or_else(|| {
+        std::env::temp_dir().join(format!("tapedeck-demo-{}-{}", std::process::id(), clock::wall() / SECOND))
+    });
+    std::fs::create_dir_all(&folder).map_err(anyhow::Error::from)?;
+    Ok(folder)
+}
+
+fn replayed(folder: &std::path::Path, config: Config) -> Result<Arc<dyn Store>, Failure> {
+    let files = std::fs::read_dir(folder).map_err(anyhow::Error::from)?;
+    let mut paths: Vec<_> = files.filter_map(|file| Some(file.ok()?.path())).collect();
+    paths.sort();
+    let source_options = SourceOptions { decoders: 1, ..SourceOptions::default() };
+    let source = source::open(&paths, &source_options)?;
+    let options = ReplayOptions {
+        config,
+        source: source_options,
+        mode: Mode::Fresh,
+        workers: 1,
+        speed: None,
+        cut: Cut::Adaptive,
+        keep_ticks: false,
+        sabotage: None,
+    };
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    replay(&store, source, &options, &Stop::default(), &mut |_, _| {})?;
+    Ok(store)
+}
+
+fn digest(store: &Arc<dyn Store>) -> Result<String, Failure> {
+    Ok(dump::digest(&**store, &Stored::read(&**store)?)?)
+}
+
+fn tell(line: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{line}").map_err(anyhow::Error::from)?)
+}
+
+/// On a terminal a table of some symbols, once a second; in a pipe nothing.
+fn watch(store: Arc<dyn Store>) -> Watch {
+    if !io::stderr().is_terminal() {
+        return Box::new(|_| {});
+    }
+    let terminal = console::Term::stderr();
+    let (begun, mut lines) = (clock::stamp(), 0);
+    Box::new(move |connections: &[ConnectionStatus]| {
+        let table = table(&*store).unwrap_or_default();
+        let text = format!("{}\n{table}", run::line(connections, begun.elapsed_nanos()));
+        // With the terminal gone there is nobody to tell.
+        let _ = terminal.clear_last_lines(lines);
+        let _ = terminal.write_line(text.trim_end());
+        lines = text.trim_end().lines().count();
+    })
+}
+
+/// What the last checkpoint has of the first symbols.
+fn table(store: &dyn Store) -> Option<String> {
+    let catalogue = Stored::read(store).ok()?;
+    let table = tables::symbols(store, &catalogue, &Filter::default()).ok()?;
+    let wanted = |column: &Column| SHOWN_COLUMNS.contains(&column.name.as_str());
+    let columns: Vec<Column> = table.columns.iter().filter(|column| wanted(column)).cloned().collect();
+    let rows = table.rows.into_iter().take(SHOWN).map(|row| {
+        let cells = row.into_iter().zip(&table.columns).filter(|(_, column)| wanted(column));
+        Ok(cells.map(|(cell, _)| cell).collect())
+    });
+    let mut text = Vec::new();
+    write(Format::Table, &columns, rows, &mut text).ok()?;
+    String::from_utf8(text).ok()
+}
