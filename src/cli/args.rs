@@ -74,7 +74,11 @@ pub struct DemoArgs {
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
     /// What goes wrong and when, as in `tapedeck simulate --faults`
-    #[arg(long, value_name = "SCRIPT", default_value = "duplicate@3000*20,garbage@5000,disconnect@8000,gap@14000*5")]
+    #[arg(
+        long,
+        value_name = "SCRIPT",
+        default_value = "duplicate@3000*20,garbage@5000,disconnect@8000,gap@14000*5"
+    )]
     pub faults: String,
     /// Write down what comes in this directory [default: one among the temporary files]
     #[arg(long, value_name = "DIR")]

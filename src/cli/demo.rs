@@ -78,7 +78,11 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let again = replayed(&folder, options.config)?;
     let (live, again) = (digest(&store)?, digest(&again)?);
     tell(&format!("{live}  live\n{again}  replayed from {}", folder.display()))?;
-    if live == again { Ok(()) } else { Err(anyhow::anyhow!("the two digests differ, which must never be").into()) }
+    if live == again {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("the two digests differ, which must never be").into())
+    }
 }
 
 /// The first protocol of the simulator's list.
@@ -88,8 +92,19 @@ fn venue() -> &'static str {
 
 fn simulator(market: MarketSpec, faults: &str) -> Result<Simulator, Failure> {
     let spec = |address| -> Result<SimulatorSpec, Failure> {
-        let faults = if faults.is_empty() { Script::default() } else { Script::parse(faults).map_err(Failure::usage)? };
-        Ok(SimulatorSpec { address, venues: vec![venue().to_owned()], market, faults, opens_with: 1, events: None })
+        let faults = if faults.is_empty() {
+            Script::default()
+        } else {
+            Script::parse(faults).map_err(Failure::usage)?
+        };
+        Ok(SimulatorSpec {
+            address,
+            venues: vec![venue().to_owned()],
+            market,
+            faults,
+            opens_with: 1,
+            events: None,
+        })
     };
     let started = match Simulator::start(spec(ADDRESS)?) {
         // Somebody else is there: any free port will do.
@@ -101,7 +116,8 @@ fn simulator(market: MarketSpec, faults: &str) -> Result<Simulator, Failure> {
 
 fn feed(market: MarketSpec, url: String) -> Result<FeedSpec, Failure> {
     let venue = by_id(venue()).ok_or_else(|| Failure::usage(format!("no venue {}", venue())))?;
-    let symbols = Market::new(market).instruments().iter().map(|instrument| instrument.native.clone()).collect();
+    let symbols =
+        Market::new(market).instruments().iter().map(|instrument| instrument.native.clone()).collect();
     let silence = Duration::from_nanos(SILENCE.unsigned_abs());
     Ok(FeedSpec { venue, symbols, channels: Channel::ALL.to_vec(), url: Some(url), silence })
 }
@@ -164,13 +180,14 @@ fn watch(store: Arc<dyn Store>) -> Watch {
 /// What the last checkpoint has of the first symbols.
 fn table(store: &dyn Store) -> Option<String> {
     let catalogue = Stored::read(store).ok()?;
-    let table = tables::symbols(store, &catalogue, &Filter::default()).ok()?;
-    let wanted = |column: &Column| SHOWN_COLUMNS.contains(&column.name.as_str());
-    let columns: Vec<Column> = table.columns.iter().filter(|column| wanted(column)).cloned().collect();
-    let rows = table.rows.into_iter().take(SHOWN).map(|row| {
-        let cells = row.into_iter().zip(&table.columns).filter(|(_, column)| wanted(column));
-        Ok(cells.map(|(cell, _)| cell).collect())
-    });
+    let (columns, rows) = tables::symbols(store, &catalogue, &Filter::default()).ok()?;
+    let kept: Vec<usize> =
+        (0..columns.len()).filter(|&at| SHOWN_COLUMNS.contains(&columns[at].name.as_str())).collect();
+    let columns: Vec<Column> = kept.iter().map(|&at| columns[at].clone()).collect();
+    let rows = rows
+        .into_iter()
+        .take(SHOWN)
+        .map(|row| row.map(|row| kept.iter().filter_map(|&at| row.get(at).cloned()).collect()));
     let mut text = Vec::new();
     write(Format::Table, &columns, rows, &mut text).ok()?;
     String::from_utf8(text).ok()

@@ -85,14 +85,14 @@ fn service(args: &FeedArgs, config: &Config) -> Result<Service, Failure> {
     }
     for text in &args.symbols {
         let symbol = Symbol::parse(text)
-            .ok_or_else(|| Failure::usage(format!("`{text}` names no venue: write it as binance:BTCUSDT")))?;
+            .ok_or_else(|| Failure::usage(format!("`{text}` names no venue: write it as VENUE:NATIVE")))?;
         let venue = live_venue(symbol.venue())?;
         let channels = venue.channels().iter().filter_map(|name| Channel::by_name(name));
         add(&mut feeds, venue, vec![symbol.native().to_owned()], channels.collect());
     }
     for text in &args.url {
         let (venue, url) = text.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("`{text}` is no VENUE=URL: write it as binance=ws://HOST:PORT/PATH"))
+            Failure::usage(format!("`{text}` is no VENUE=URL: write it as VENUE=ws://HOST:PORT/PATH"))
         })?;
         let feed = feeds.iter_mut().find(|feed| feed.venue.id() == venue);
         let feed = feed

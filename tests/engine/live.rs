@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use feeds::frame::{Frame, FrameCounts};
+use feeds::live::Channel;
 use feeds::symbol::SymbolTable;
 use feeds::time::SECOND;
 use feeds::venue::{Output, Session, Venue};
@@ -12,9 +13,15 @@ use feeds::venues::by_id;
 use proptest::prelude::*;
 use tapedeck::clock;
 use tapedeck::feed::delivery::{ConnectionId, Decoded, Delivery, RawFrame};
+use tapedeck::feed::{ConnectionStatus, FeedSpec};
 use tapedeck::live::recorder::Recorder;
+use tapedeck::live::service::{self, Service};
 use tapedeck::live::{Deck, LiveOptions};
+use tapedeck::market::{Market, MarketSpec};
 use tapedeck::replay::ReplayOptions;
+use tapedeck::replay::stop::Stop;
+use tapedeck::simulator::faults::Script;
+use tapedeck::simulator::{Simulator, SimulatorSpec};
 use tapedeck::store::Store;
 use tapedeck::tape::Cut;
 
@@ -190,4 +197,58 @@ fn a_run_goes_on_from_the_one_before_it() {
         assert_eq!(summary.ledger.received, received, "run of seed {seed}");
     }
     drop(folder);
+}
+
+/// Sockets, faults, recorder and replay together: what the exchange says it sent is what the ledger has.
+#[test]
+fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchanges() {
+    const EVENTS: u64 = 6_000;
+    let market = MarketSpec { symbols: 4, ticks_per_second: 4_000, ..MarketSpec::default() };
+    let faults = Script::parse("duplicate@500*9,garbage@900,reorder@1500,gap@2500*5").unwrap();
+    let simulator = Simulator::start(SimulatorSpec {
+        address: "127.0.0.1:0".parse().unwrap(),
+        venues: vec!["binance".to_owned()],
+        market,
+        faults,
+        opens_with: 8,
+        events: Some(EVENTS),
+    })
+    .unwrap();
+    let symbols = Market::new(market).instruments().iter().map(|i| i.native.clone()).collect();
+    let feed = FeedSpec {
+        venue: by_id("binance").unwrap(),
+        symbols,
+        channels: Channel::ALL.to_vec(),
+        url: Some(format!("ws://{}/binance", simulator.address())),
+        silence: std::time::Duration::from_secs(60),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store = memory();
+    let recorder = Recorder::start(folder.path(), clock::wall()).unwrap();
+    let deck = Deck::start(&store, &live_options(2, Cut::Adaptive), Some(recorder)).unwrap();
+    let stop = Stop::default();
+    let asking = stop.clone();
+    // The exchange closes every connection behind its last event; then a new one is opened, and brings nothing more.
+    let mut still = (0, 0);
+    let watch = Box::new(move |connections: &[ConnectionStatus]| {
+        let frames = connections.iter().map(|connection| connection.frames).sum::<u64>();
+        still = if frames == still.0 { (frames, still.1 + 1) } else { (frames, 0) };
+        if frames > EVENTS / 2 && still.1 >= 2 {
+            asking.ask();
+        }
+    });
+    let service = Service { feeds: vec![feed], seed: 1, limit: Some(60 * SECOND) };
+    let summary = service::run(service, deck, &stop, watch).unwrap();
+    let sent = simulator.stop().remove(0);
+    assert!(summary.ledger.adds_up() && summary.ledger.received > EVENTS / 2, "{:?}", summary.ledger);
+    assert!(summary.ledger.duplicate >= 9, "{:?}", summary.ledger);
+    let (trades, quotes) = sent.sent.ticks();
+    assert_eq!(summary.ledger.received, trades + quotes, "{sent}");
+    let live = dumped(&store);
+    let replay = ReplayOptions { config: config(true), ..options() };
+    assert_same(&dump_of(&recording(folder.path()), &replay), &live, "the replay");
+    assert!(
+        live.lines().any(|line| line.starts_with("window,") && line.contains("gap")),
+        "no window has a flag"
+    );
 }
