@@ -318,24 +318,21 @@ impl<'a> TradeRow<'a> {
 
 fn on_event(event: &str, payload: &[u8], out: &mut Output) -> Result<FrameKind, Fault> {
     let answer: Answer = serde_json::from_slice(payload)?;
+    let channel =
+        FEEDS.iter().find(|(_, feed)| answer.feed.as_deref() == Some(*feed)).map(|(channel, _)| *channel);
+    let streams: Vec<Stream> = channel
+        .into_iter()
+        .flat_map(|channel| answer.product_ids.iter().map(move |name| Stream::new(name, channel)))
+        .collect();
+    let why = answer.message.unwrap_or_else(|| event.to_owned());
+    // An error names neither; "Invalid product id" and "Invalid feed" are answers to a subscription.
+    let is_refusal = ["product", "feed"].iter().any(|word| why.to_lowercase().contains(word));
     match event {
-        "subscribed" => {
-            if let Some((channel, _)) = FEEDS.iter().find(|(_, feed)| answer.feed.as_deref() == Some(*feed)) {
-                let streams = answer.product_ids.into_iter().map(|name| Stream::new(name, *channel));
-                out.notices.push(Notice::Acknowledged(streams.collect()));
-            }
-        }
-        "alert" | "error" => {
-            let why = answer.message.unwrap_or_default();
-            // It names neither; "Invalid product id" and "Invalid feed" are answers to a subscription.
-            let is_refusal = ["product", "feed"].iter().any(|word| why.to_lowercase().contains(word));
-            out.notices.push(if is_refusal {
-                Notice::Refused(Vec::new(), why)
-            } else {
-                Notice::Complaint(why)
-            });
-        }
-        "info" | "unsubscribed" | "challenge" => {}
+        "subscribed" if !streams.is_empty() => out.notices.push(Notice::Acknowledged(streams)),
+        "subscribed_failed" => out.notices.push(Notice::Refused(streams, why)),
+        "alert" | "error" if is_refusal => out.notices.push(Notice::Refused(streams, why)),
+        "alert" | "error" | "unsubscribed_failed" => out.notices.push(Notice::Complaint(why)),
+        "info" | "subscribed" | "unsubscribed" | "challenge" => {}
         other => return Ok(unknown(other)),
     }
     Ok(FrameKind::Control)
@@ -352,5 +349,67 @@ fn request(event: &str, streams: &[Stream], out: &mut Output) {
             let message = serde_json::json!({ "event": event, "feed": feed, "product_ids": products });
             out.sends.push(message.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(payload: &str) -> (FrameKind, Output) {
+        let (mut symbols, mut out) = (SymbolTable::new("kraken-futures"), Output::default());
+        let frame = Frame { received_at: Some(1_750_000_000_000_000_000), payload: payload.as_bytes() };
+        let kind = FuturesSession::default().on_frame(frame, &mut symbols, &mut out);
+        (kind, out)
+    }
+
+    /// Each frame with one field at a time taken out, made `null`, or of another type.
+    #[test]
+    fn a_frame_without_a_field_that_it_needs_is_broken() {
+        let product = ("product_id", r#""PI_FOOUSD""#);
+        let (bid, ask) = (("bid", "1.5"), ("ask", "1.6"));
+        let trade = [
+            product,
+            ("side", r#""buy""#),
+            ("seq", "7"),
+            ("time", "1750000000000"),
+            ("qty", "2"),
+            ("price", "1.5"),
+        ];
+        let ticker = [product, ("time", "1750000000000"), bid, ("bid_size", "2"), ask, ("ask_size", "3")];
+        for (feed, fields) in [("trade", trade), ("ticker", ticker)] {
+            let written = |changed: usize, value: Option<&str>| {
+                let tokens = fields.iter().enumerate().filter_map(|(index, (key, token))| {
+                    let token = if index == changed { value? } else { token };
+                    Some(format!(r#""{key}":{token}"#))
+                });
+                format!(r#"{{"feed":"{feed}",{}}}"#, tokens.collect::<Vec<_>>().join(","))
+            };
+            assert_eq!(decode(&written(0, Some(fields[0].1))).0, FrameKind::Ticks);
+            for changed in 0..fields.len() {
+                for value in [None, Some("null"), Some("{}"), Some("true"), Some("")] {
+                    let frame = written(changed, value);
+                    let (kind, out) = decode(&frame);
+                    assert!(matches!(kind, FrameKind::Broken(_)), "{frame} gave {kind:?}");
+                    assert!(out.ticks.is_empty() && out.offsets.is_empty(), "{frame}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_feed_has_a_message_of_its_own() {
+        let (mut session, mut out) = (FuturesSession::default(), Output::default());
+        let streams = [Stream::new("PI_FOOUSD", Channel::Trades), Stream::new("PI_BARUSD", Channel::Quotes)];
+        session.subscribe(&streams, 0, &mut out);
+        session.unsubscribe(&streams[1..], 0, &mut out);
+        assert_eq!(
+            out.sends,
+            [
+                r#"{"event":"subscribe","feed":"trade","product_ids":["PI_FOOUSD"]}"#,
+                r#"{"event":"subscribe","feed":"ticker","product_ids":["PI_BARUSD"]}"#,
+                r#"{"event":"unsubscribe","feed":"ticker","product_ids":["PI_BARUSD"]}"#,
+            ]
+        );
     }
 }

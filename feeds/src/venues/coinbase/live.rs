@@ -159,8 +159,8 @@ impl PastTrades for Past {
     }
 
     fn requests(&self) -> Rate {
-        // Ten a second are allowed.
-        Rate::new(5, 1)
+        // Three a second were allowed once, by now it may be more.
+        Rate::new(3, 1)
     }
 
     fn path(&self, native: &str, first: u64, last: u64) -> String {

@@ -45,6 +45,7 @@ pub(super) fn request(method: &str, streams: &[Stream], out: &mut Output) {
 struct Answer<'a> {
     method: Option<Cow<'a, str>>,
     success: Option<bool>,
+    #[serde(alias = "Error")]
     error: Option<Cow<'a, str>>,
     symbol: Option<Cow<'a, str>>,
     req_id: Option<u64>,

@@ -36,7 +36,8 @@ struct Message<'a> {
     data: Option<Token<'a>>,
     #[serde(borrow)]
     method: Option<Token<'a>>,
-    #[serde(borrow)]
+    /// With a capital letter where messages came too fast.
+    #[serde(borrow, alias = "Error")]
     error: Option<Token<'a>>,
     #[serde(borrow)]
     time_out: Option<Token<'a>>,
@@ -276,5 +277,86 @@ fn event_of_version_1(event: &str) -> FrameKind {
         "heartbeat" | "pong" => FrameKind::Heartbeat,
         "systemStatus" | "subscriptionStatus" | "error" => FrameKind::Control,
         other => unknown(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(payload: &str) -> (FrameKind, Output) {
+        let (mut symbols, mut out) = (SymbolTable::new("kraken"), Output::default());
+        let frame = Frame { received_at: Some(1_750_000_000_000_000_000), payload: payload.as_bytes() };
+        let mut session = KrakenSession::default();
+        let kind = session.on_frame(frame, &mut symbols, &mut out);
+        session.finish(&mut out);
+        (kind, out)
+    }
+
+    /// Each row with one field at a time taken out, made `null`, or of another type.
+    #[test]
+    fn a_row_without_a_field_that_it_needs_breaks_the_frame() {
+        let trade = [
+            ("symbol", r#""FOO/USD""#),
+            ("side", r#""buy""#),
+            ("price", "1.5"),
+            ("qty", "2"),
+            ("trade_id", "7"),
+            ("timestamp", r#""2025-06-15T15:06:40Z""#),
+        ];
+        let ticker =
+            [("symbol", r#""FOO/USD""#), ("bid", "1.5"), ("bid_qty", "2"), ("ask", "1.6"), ("ask_qty", "3")];
+        for (channel, fields) in [("trade", &trade[..]), ("ticker", &ticker[..])] {
+            let written = |changed: usize, value: Option<&str>| {
+                let tokens = fields.iter().enumerate().filter_map(|(index, (key, token))| {
+                    let token = if index == changed { value? } else { token };
+                    Some(format!(r#""{key}":{token}"#))
+                });
+                let row = tokens.collect::<Vec<_>>().join(",");
+                format!(r#"{{"channel":"{channel}","type":"update","data":[{{{row}}}]}}"#)
+            };
+            assert_eq!(decode(&written(0, Some(fields[0].1))).0, FrameKind::Ticks);
+            for changed in 0..fields.len() {
+                for value in [None, Some("null"), Some("{}"), Some("true"), Some("")] {
+                    let frame = written(changed, value);
+                    let (kind, out) = decode(&frame);
+                    assert!(matches!(kind, FrameKind::Broken(_)), "{frame} gave {kind:?}");
+                    assert!(out.ticks.is_empty() && out.offsets.is_empty(), "{frame}");
+                }
+            }
+        }
+    }
+
+    /// The same for the arrays of version 1, whose parts have places instead of names.
+    #[test]
+    fn an_array_without_a_part_that_it_needs_is_broken() {
+        let trade = [r#""1.5""#, r#""2""#, r#""1750000000.5""#, r#""b""#, r#""l""#, r#""""#];
+        let spread = [r#""1.5""#, r#""1.6""#, r#""1750000000.5""#, r#""2""#, r#""3""#];
+        let cases = [("trade", &trade[..], ["[[", "]]"]), ("spread", &spread[..], ["[", "]"])];
+        for (channel, parts, [open, close]) in cases {
+            let written = |changed: usize, value: Option<&str>| {
+                let parts = parts.iter().enumerate();
+                let parts =
+                    parts.filter_map(|(index, part)| if index == changed { value } else { Some(*part) });
+                let parts = parts.collect::<Vec<_>>().join(",");
+                format!(r#"[7,{open}{parts}{close},"{channel}","FOO/USD"]"#)
+            };
+            assert_eq!(decode(&written(0, Some(parts[0]))).0, FrameKind::Ticks);
+            for changed in 0..5.min(parts.len()) {
+                let values = [None, Some("null"), Some("{}"), Some("true"), Some("")];
+                // The kind of the order is not read.
+                for value in values.into_iter().take(if changed == 4 && channel == "trade" { 1 } else { 5 }) {
+                    let frame = written(changed, value);
+                    let (kind, out) = decode(&frame);
+                    assert!(matches!(kind, FrameKind::Broken(_)), "{frame} gave {kind:?}");
+                    assert!(out.ticks.is_empty() && out.offsets.is_empty(), "{frame}");
+                }
+            }
+        }
+        for frame in
+            ["[]", "[7]", r#"["x",[],"trade","FOO/USD"]"#, r#"[7,[],5,"FOO/USD"]"#, r#"[7,{},"trade",5]"#]
+        {
+            assert!(matches!(decode(frame).0, FrameKind::Broken(_)), "{frame}");
+        }
     }
 }
