@@ -63,6 +63,8 @@ const CAPTURES: &[(&str, &str, &str, Lines)] = &[
     ("cryptofeed/cf_dydx_v3.raw.gz", "dydx", "dydx", Lines::Cryptofeed),
     ("cryptofeed/cf_bitmex.raw.gz", "bitmex", "bitmex", Lines::Cryptofeed),
     ("cryptofeed/cf_kucoin.raw.gz", "kucoin", "kucoin", Lines::Cryptofeed),
+    ("cryptofeed/cf_gateio_v4_spot.raw.gz", "gate", "gate", Lines::Cryptofeed),
+    ("cryptofeed/cf_gateio_v4_futures.raw.gz", "gate-futures", "gate-futures", Lines::Cryptofeed),
 ];
 
 fn data() -> Option<PathBuf> {

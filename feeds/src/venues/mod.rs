@@ -9,6 +9,7 @@ mod bybit;
 mod coinbase;
 mod deribit;
 mod dydx;
+mod gate;
 mod htx;
 mod kraken;
 mod kraken_futures;
@@ -44,6 +45,8 @@ pub static VENUES: &[&dyn Venue] = &[
     &dydx::DYDX,
     &bitmex::Bitmex,
     &kucoin::Kucoin,
+    &gate::SPOT,
+    &gate::FUTURES,
 ];
 
 /// The venue with this id.
