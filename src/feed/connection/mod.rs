@@ -170,13 +170,17 @@ impl Connection {
         };
         // What the venue's last words were may say more, but a close of ours should at least go out.
         let _ = timeout(CLOSE_WITHIN, self.socket.flush()).await;
+        let Connection { socket, mut inbound, origin, .. } = self;
+        let lived = Some(origin.elapsed());
+        // The venue must not wait for an engine that is busy.
+        drop(socket);
         let mut rest = Box::<Output>::default();
-        self.inbound.session.finish(&mut rest);
+        inbound.session.finish(&mut rest);
         let closed = Delivery::Closed { connection: id, why: why.clone(), received_at: clock::wall(), rest };
         // Without limit: that it ended must be known. If nobody is there any more, nobody needs to.
         let _ = slot.shared.deliveries.send(closed).await;
         lock(&slot.open).remove(&id);
-        End { why, asked: None, lived: Some(self.origin.elapsed()) }
+        End { why, asked: None, lived }
     }
 
     async fn opened(&mut self) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! Feeds against a scripted server, over pipes in memory, in virtual time: nothing here waits for a clock.
 
+mod outages;
 mod server;
 mod session;
+mod silence;
 mod venue;
