@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use feeds::frame::{Frame, FrameKind};
@@ -21,6 +22,8 @@ const MESSAGES: &[(&str, &str, &str, usize)] = &[
     ("bybit/ws_subscription_ack.json", "bybit-linear", "control", 0),
     ("bybit/ws_subscription_failure.json", "bybit-linear", "control", 0),
     ("bybit/ws_ticker_option.json", "bybit-linear", "ticker", 0),
+    ("hyperliquid/ws_all_dexs_asset_ctxs.json.gz", "hyperliquid", "asset_context", 0),
+    ("hyperliquid/ws_allmids.json", "hyperliquid", "mids", 0),
     ("okx/ws_bbo_tbt.json", "okx", "ticks", 1),
     ("okx/ws_books_update.json", "okx", "depth", 0),
     ("okx/ws_candle.json", "okx", "kline", 0),
@@ -88,6 +91,17 @@ fn kind(kind: &FrameKind) -> &str {
     }
 }
 
+fn read(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if path.extension().is_none_or(|extension| extension != "gz") {
+        return bytes;
+    }
+    let mut text = Vec::new();
+    let inflated = flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut text);
+    inflated.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text
+}
+
 fn messages() -> Option<&'static Path> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/messages/nautilus"));
     if !folder.is_dir() {
@@ -101,7 +115,7 @@ fn messages() -> Option<&'static Path> {
 fn every_message_is_what_it_is() {
     let Some(folder) = messages() else { return };
     for &(file, venue, expected, ticks) in MESSAGES {
-        let payload = fs::read(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let payload = read(&folder.join(file));
         let (mut session, mut symbols) = (by_id(venue).expect(venue).open(), SymbolTable::new(venue));
         let mut out = Output::default();
         let frame = Frame { received_at: Some(1_800_000_000_000_000_000), payload: &payload };

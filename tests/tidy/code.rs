@@ -57,6 +57,7 @@ const VENUES: &[&str] = &[
     "bitflyer",
     "phemex",
     "poloniex",
+    "crypto-com",
 ];
 
 /// Where a venue may be named beside the adapters, and why.

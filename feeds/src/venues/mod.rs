@@ -2,19 +2,26 @@
 
 mod binance;
 mod bitfinex;
+mod bitflyer;
 mod bitget;
 mod bitmex;
 mod bitstamp;
 mod bybit;
 mod coinbase;
+mod crypto_com;
 mod deribit;
 mod dydx;
 mod gate;
+mod gemini;
 mod htx;
+mod hyperliquid;
 mod kraken;
 mod kraken_futures;
 mod kucoin;
 mod okx;
+mod phemex;
+mod poloniex;
+mod upbit;
 
 use crate::venue::Venue;
 
@@ -33,6 +40,13 @@ pub static VENUES: &[&dyn Venue] = &[
     &htx::SPOT,
     &htx::LINEAR,
     &htx::COIN,
+    &hyperliquid::HYPERLIQUID,
+    &upbit::UPBIT,
+    &bitflyer::BITFLYER,
+    &phemex::PHEMEX,
+    &poloniex::POLONIEX,
+    &crypto_com::CRYPTO_COM,
+    &gemini::GEMINI,
     &bybit::SPOT,
     &bybit::LINEAR,
     &bybit::INVERSE,
