@@ -76,6 +76,7 @@ const CAPTURES: &[(&str, &str, &str, Lines)] = &[
     ("cryptofeed/cf_kucoin.raw.gz", "kucoin", "kucoin", Lines::Cryptofeed),
     ("cryptofeed/cf_gateio_v4_spot.raw.gz", "gate", "gate", Lines::Cryptofeed),
     ("cryptofeed/cf_gateio_v4_futures.raw.gz", "gate-futures", "gate-futures", Lines::Cryptofeed),
+    ("cryptofeed/cf_hitbtc_v2.raw.gz", "hitbtc", "hitbtc", Lines::Cryptofeed),
 ];
 
 /// What a capture's books are to its ticks.

@@ -50,6 +50,7 @@ const VENUES: &[&str] = &[
     "gemini",
     "bitmex",
     "kucoin",
+    "hitbtc",
     "htx",
     "huobi",
     "hyperliquid",

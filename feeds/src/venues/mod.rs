@@ -13,6 +13,7 @@ mod deribit;
 mod dydx;
 mod gate;
 mod gemini;
+mod hitbtc;
 mod htx;
 mod hyperliquid;
 mod kraken;
@@ -61,6 +62,7 @@ pub static VENUES: &[&dyn Venue] = &[
     &kucoin::Kucoin,
     &gate::SPOT,
     &gate::FUTURES,
+    &hitbtc::Hitbtc,
 ];
 
 /// The venue with this id.
