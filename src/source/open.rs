@@ -93,9 +93,10 @@ pub(super) fn open_with(
 }
 
 fn begins_as_recording(path: &Path) -> bool {
-    // Whatever is wrong with the file is told where it is opened to be read. A pipe can be opened only once.
-    Origin::open(path)
-        .is_ok_and(|origin| origin.is_regular() && recorded::is_recording(&origin.inflated_head().0))
+    // Whatever is wrong with the file is told where it is opened to be read. A pipe must not even be looked into: it
+    // can be opened only once, and what was read from it would be lost.
+    std::fs::metadata(path).is_ok_and(|file| file.is_file())
+        && Origin::open(path).is_ok_and(|origin| recorded::is_recording(&origin.inflated_head().0))
 }
 
 /// What a file is known by.
