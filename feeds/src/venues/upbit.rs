@@ -187,7 +187,8 @@ impl Session for UpbitSession {
 }
 
 impl UpbitSession {
-    /// Everything that is wanted, in one message.
+    /// Everything that is wanted, in one message. The venue answers no request, so the snapshots that it sends first
+    /// are asked for, too: each shows that its subscription was taken.
     fn request(&self) -> String {
         let mut parts = vec![json!({ "ticket": "tapedeck" })];
         for channel in Channel::ALL {
@@ -201,7 +202,7 @@ impl UpbitSession {
                 continue;
             }
             parts.push(match channel {
-                Channel::Trades => json!({ "type": "trade", "codes": codes, "isOnlyRealtime": true }),
+                Channel::Trades => json!({ "type": "trade", "codes": codes }),
                 Channel::Quotes => json!({ "type": "orderbook", "codes": codes }),
             });
         }
@@ -306,8 +307,8 @@ mod tests {
         session.unsubscribe(&trades[1..], 0, &mut out);
         session.unsubscribe(&quotes, 0, &mut out);
         let (ticket, end) = (r#"[{"ticket":"tapedeck"}"#, r#"{"format":"SIMPLE"}]"#);
-        let both = r#"{"codes":["BTC-BAR","KRW-FOO"],"isOnlyRealtime":true,"type":"trade"}"#;
-        let one = r#"{"codes":["BTC-BAR"],"isOnlyRealtime":true,"type":"trade"}"#;
+        let both = r#"{"codes":["BTC-BAR","KRW-FOO"],"type":"trade"}"#;
+        let one = r#"{"codes":["BTC-BAR"],"type":"trade"}"#;
         let book = r#"{"codes":["KRW-FOO"],"type":"orderbook"}"#;
         assert_eq!(
             out.sends,
