@@ -12,6 +12,7 @@ pub mod protocol;
 pub mod totals;
 
 mod binance;
+mod coinbase;
 mod connection;
 mod server;
 

@@ -6,6 +6,7 @@ use feeds::live::Channel;
 use feeds::time::Nanos;
 
 use super::binance;
+use super::coinbase;
 use super::market::Past;
 use crate::market::{Instrument, MarketEvent};
 
@@ -16,6 +17,7 @@ pub static PROTOCOLS: &[&dyn Protocol] = &[
     &binance::US,
     &binance::USDM,
     &binance::COINM,
+    &coinbase::EXCHANGE,
 ];
 
 /// The protocol of the venue with this id.

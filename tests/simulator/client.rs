@@ -70,7 +70,7 @@ pub(crate) fn all_streams(simulator: &Simulator) -> Vec<Stream> {
 /// The path of the venue's own address.
 pub(crate) fn socket_path(venue: &dyn Venue) -> &'static str {
     let url = venue.live().unwrap().routes[0].url.strip_prefix("wss://").unwrap();
-    &url[url.find('/').unwrap()..]
+    &url[url.find('/').unwrap_or(url.len())..]
 }
 
 impl Client {
