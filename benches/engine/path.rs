@@ -8,6 +8,7 @@ use feeds::venue::DuplicateKey;
 use tapedeck::actors::credit::Credit;
 use tapedeck::actors::{Engine, EngineOptions};
 use tapedeck::clock;
+use tapedeck::commit::figures::FigureBoard;
 use tapedeck::commit::{Committer, Setup};
 use tapedeck::config::limits::CHECKPOINT_ENTRIES;
 use tapedeck::schema::feeds::Feed;
@@ -163,6 +164,7 @@ fn setup() -> Setup {
         feeds: vec![feed],
         ledgers: Vec::new(),
         keep_ticks: false,
+        board: FigureBoard::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use feeds::formats::FORMATS;
 use feeds::venues::VENUES;
 
 use super::args::{CheckArgs, StatsArgs};
-use crate::config::{Catalogue, Config, WINDOW_KINDS, duration};
+use crate::config::{Catalogue, Config, Listen, WINDOW_KINDS, duration};
 use crate::stat::{SETS, STATISTICS};
 
 /// `tapedeck venues`: id, name, channels, and what shows that nothing is missing.
@@ -57,7 +57,14 @@ pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "window {}: {kind} {size}, {}", window.name, window.stats.join(" "))?;
     }
     for feed in &config.feeds {
-        writeln!(out, "feed {}: {} ({})", feed.venue, feed.symbols.join(" "), feed.channels.join(", "))?;
+        write!(out, "feed {}: {} ({})", feed.venue, feed.symbols.join(" "), feed.channels.join(", "))?;
+        let url = feed.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
+        writeln!(out, "{url}, silent after {}", duration::format(feed.silence))?;
+    }
+    match &config.listen {
+        Listen::Usual => {}
+        Listen::At(address) => writeln!(out, "http on {address}")?,
+        Listen::Off => writeln!(out, "http off")?,
     }
     for section in config.unused() {
         writeln!(out, "{section} is checked, and not used by this version")?;

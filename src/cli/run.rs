@@ -77,7 +77,14 @@ fn service(args: &FeedArgs, config: &Config) -> Result<Service, Failure> {
     if args.symbols.is_empty() {
         for feed in &config.feeds {
             let channels = feed.channels.iter().filter_map(|name| Channel::by_name(name));
-            add(&mut feeds, live_venue(&feed.venue)?, feed.symbols.clone(), channels.collect());
+            let spec = FeedSpec {
+                venue: live_venue(&feed.venue)?,
+                symbols: feed.symbols.clone(),
+                channels: channels.collect(),
+                url: feed.url.clone(),
+                silence: Duration::from_nanos(feed.silence.unsigned_abs()),
+            };
+            add(&mut feeds, spec);
         }
         if feeds.is_empty() {
             return Err(Failure::usage("the configuration has no [[feeds]]: add one, or name symbols"));
@@ -88,29 +95,32 @@ fn service(args: &FeedArgs, config: &Config) -> Result<Service, Failure> {
             .ok_or_else(|| Failure::usage(format!("`{text}` names no venue: write it as VENUE:NATIVE")))?;
         let venue = live_venue(symbol.venue())?;
         let channels = venue.channels().iter().filter_map(|name| Channel::by_name(name));
-        add(&mut feeds, venue, vec![symbol.native().to_owned()], channels.collect());
+        let symbols = vec![symbol.native().to_owned()];
+        let silence = Duration::from_nanos(SILENCE.unsigned_abs());
+        add(&mut feeds, FeedSpec { venue, symbols, channels: channels.collect(), url: None, silence });
     }
     for text in &args.url {
         let (venue, url) = text.split_once('=').ok_or_else(|| {
             Failure::usage(format!("`{text}` is no VENUE=URL: write it as VENUE=ws://HOST:PORT/PATH"))
         })?;
-        let feed = feeds.iter_mut().find(|feed| feed.venue.id() == venue);
-        let feed = feed
-            .ok_or_else(|| Failure::usage(format!("no symbol of {venue}, which --url has an address for")))?;
-        feed.url = Some(url.to_owned());
+        let mut of_venue = feeds.iter_mut().filter(|feed| feed.venue.id() == venue).peekable();
+        if of_venue.peek().is_none() {
+            return Err(Failure::usage(format!("no symbol of {venue}, which --url has an address for")));
+        }
+        of_venue.for_each(|feed| feed.url = Some(url.to_owned()));
     }
     Ok(Service { feeds, seed: clock::wall().unsigned_abs(), limit: args.limit })
 }
 
-/// Adds to the feed of the venue, which is one however often it is named.
-fn add(feeds: &mut Vec<FeedSpec>, venue: &'static dyn Venue, symbols: Vec<String>, channels: Vec<Channel>) {
-    let known = feeds.iter_mut().find(|feed| feed.venue.id() == venue.id() && feed.channels == channels);
-    match known {
-        Some(feed) => feed.symbols.extend(symbols),
-        None => {
-            let silence = Duration::from_nanos(SILENCE.unsigned_abs());
-            feeds.push(FeedSpec { venue, symbols, channels, url: None, silence });
-        }
+/// Adds to the feed that is like it but for its symbols.
+fn add(feeds: &mut Vec<FeedSpec>, more: FeedSpec) {
+    let alike = |feed: &&mut FeedSpec| {
+        let (a, b) = (&**feed, &more);
+        (a.venue.id(), &a.channels, &a.url, a.silence) == (b.venue.id(), &b.channels, &b.url, b.silence)
+    };
+    match feeds.iter_mut().find(alike) {
+        Some(feed) => feed.symbols.extend(more.symbols),
+        None => feeds.push(more),
     }
 }
 

@@ -9,6 +9,7 @@ use feeds::frame::FrameCounts;
 use feeds::tick::Tick;
 
 use super::checkpoint::Checkpoint;
+use super::figures::{FigureBoard, Figures};
 use super::writer::{Order, Written, write_all};
 use crate::actors::credit::Credit;
 use crate::actors::work::{Fault, Work};
@@ -38,6 +39,8 @@ pub struct Setup {
     pub ledgers: Vec<Ledger>,
     /// Store the ticks too.
     pub keep_ticks: bool,
+    /// Where those who watch find what is committed.
+    pub board: FigureBoard,
 }
 
 /// What came of a run.
@@ -154,6 +157,13 @@ fn run(setup: Setup, credit: &Credit, finished: &Receiver<Arc<Work>>) -> Result<
     Ok(stage.summary())
 }
 
+/// What becomes known when a checkpoint is written.
+struct InWriting {
+    arrivals: Vec<(usize, u64, Stamp)>,
+    figures: Figures,
+    interval: Latencies,
+}
+
 /// The state behind [`run`].
 struct OrderedStage {
     store: Arc<dyn Store>,
@@ -169,12 +179,14 @@ struct OrderedStage {
     interval: Latencies,
     /// Arrivals whose ticks are in no checkpoint yet, and those of the checkpoints being written.
     arrivals: Vec<(usize, u64, Stamp)>,
-    in_writing: VecDeque<Vec<(usize, u64, Stamp)>>,
+    in_writing: VecDeque<InWriting>,
+    board: FigureBoard,
     summary: Summary,
 }
 
 impl OrderedStage {
     fn new(setup: Setup) -> OrderedStage {
+        setup.board.begin(setup.run.applied, &setup.ledgers);
         OrderedStage {
             store: setup.store,
             next: setup.first,
@@ -187,6 +199,7 @@ impl OrderedStage {
             interval: Latencies::new(),
             arrivals: Vec::new(),
             in_writing: VecDeque::new(),
+            board: setup.board,
             summary: Summary { applied: setup.run.applied, ..Summary::default() },
             run: setup.run,
         }
@@ -278,7 +291,11 @@ impl OrderedStage {
     fn hear(&mut self, news: &Receiver<Written>) {
         for written in news.try_iter() {
             self.summary.applied = written.applied;
-            for (file, ticks, entered) in self.in_writing.pop_front().unwrap_or_default() {
+            let Some(InWriting { arrivals, figures, interval }) = self.in_writing.pop_front() else {
+                continue;
+            };
+            self.board.publish(Figures { committed_at: Some(written.at), ..figures }, &interval);
+            for (file, ticks, entered) in arrivals {
                 let venue = self.feeds.get(file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
                 self.interval.record_n(Stage::Committed, venue, written.at.since(entered), ticks);
             }
@@ -290,7 +307,7 @@ impl OrderedStage {
         self.run.applied = self.run.applied.max(epoch.end - 1);
         self.run.ticks = self.run.ticks_before + epoch.ticks_so_far;
         self.run.progress = if epoch.ended { Progress::Complete } else { Progress::Unfinished };
-        self.audit()?;
+        let ledger = self.audit()?;
         if let Some((key, value)) = self.chunk.as_mut().and_then(Chunk::take) {
             self.checkpoint.chunks.push((key, value));
         }
@@ -304,7 +321,16 @@ impl OrderedStage {
             self.checkpoint.latency = Some(bytes);
         }
         self.summary.emissions += self.checkpoint.emissions();
-        self.in_writing.push_back(std::mem::take(&mut self.arrivals));
+        let figures = Figures {
+            applied: self.run.applied,
+            ledger,
+            symbols: self.ledgers.len(),
+            emissions: self.summary.emissions,
+            venues: Arc::new(self.venues()),
+            ..Figures::default()
+        };
+        let arrivals = std::mem::take(&mut self.arrivals);
+        self.in_writing.push_back(InWriting { arrivals, figures, interval });
         Ok(Order { checkpoint: std::mem::take(&mut self.checkpoint), run: self.run.clone() })
     }
 
@@ -315,6 +341,7 @@ impl OrderedStage {
         if interval.is_empty() {
             return Ok(());
         }
+        self.board.add(&interval);
         let mut bytes = Vec::new();
         interval.encode(&mut bytes);
         let mut batch = Batch::default();
@@ -322,8 +349,17 @@ impl OrderedStage {
         Ok(self.store.commit(&batch, true)?)
     }
 
-    /// Holds the ledgers against each other.
-    fn audit(&self) -> Result<(), CommitError> {
+    /// The ledgers of frames by venue.
+    fn venues(&self) -> BTreeMap<String, FrameCounts> {
+        let mut venues: BTreeMap<String, FrameCounts> = BTreeMap::new();
+        for (feed, counts) in self.feeds.iter().zip(&self.counts) {
+            venues.entry(feed.venue.clone().unwrap_or_default()).or_default().merge(counts);
+        }
+        venues
+    }
+
+    /// Holds the ledgers against each other; the ledger of all symbols.
+    fn audit(&self) -> Result<Ledger, CommitError> {
         let fail = |what| Err(CommitError::Ledger { number: self.run.applied, what });
         let mut total = Ledger::default();
         for (symbol, ledger) in self.ledgers.iter().enumerate() {
@@ -337,7 +373,7 @@ impl OrderedStage {
         }
         match self.counts.iter().position(|counts| !counts.adds_up()) {
             Some(input) => fail(format!("input {input} has {:?}", self.counts[input])),
-            None => Ok(()),
+            None => Ok(total),
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod committer;
+pub mod figures;
 pub mod writer;
 
 pub use checkpoint::Checkpoint;

@@ -90,6 +90,35 @@ pub const DELIVERIES_WAITING: usize = 1_024;
 /// How long a stream may bring nothing before it is alarming, by default: the quietest of the large venues' liquid
 /// symbols trade several times a minute.
 pub const SILENCE: Nanos = 30 * SECOND;
+/// Shortest and longest `silence`: below a second every market would be alarming, above a day nothing is.
+pub const SILENCE_RANGE: (Nanos, Nanos) = (SECOND, 86_400 * SECOND);
+
+/// Connections over HTTP at a time: a page, a few scrapers and a few people; further ones wait to be accepted.
+pub const HTTP_CONNECTIONS: usize = 64;
+/// Bytes of a request's line and headers. Browsers send one or two thousand.
+pub const HTTP_HEADER_BYTES: usize = 16 << 10;
+/// Headers of a request. Browsers send some twenty.
+pub const HTTP_HEADERS: usize = 64;
+/// How long a client may take over a request's headers, and be quiet between two requests. A page asks every second, a
+/// scraper every 15 s, which then connects again.
+pub const HTTP_HEADER_WITHIN: Nanos = 10 * SECOND;
+/// How long one connection may last. A client that reads its answers slowly, or not at all, is gone then.
+pub const HTTP_CONNECTION_WITHIN: Nanos = 600 * SECOND;
+/// How long requests that are being answered may take when the run ends.
+pub const HTTP_END_WITHIN: Nanos = SECOND;
+/// Rows of windows in one answer: some 4 MiB of JSON.
+pub const HTTP_ROWS_MAX: usize = 10_000;
+/// Rows of windows in one answer, by default.
+pub const HTTP_ROWS: usize = 1_000;
+
+/// How old a picture of a live run may be when it is shown: two a second are as many as a person sees.
+pub const VIEW_EVERY: Nanos = SECOND / 2;
+/// How often the last ticks are handed from the run to whoever shows them.
+pub const LAST_TICKS_EVERY: Nanos = SECOND / 4;
+/// How long the tape of a live run may stand still before the run is not ready. The clock alone is an entry a second.
+pub const INTAKE_STILL: Nanos = 10 * SECOND;
+/// How long a checkpoint may be overdue before the run is not ready; a full disk is tried again for half of that.
+pub const COMMIT_OVERDUE: Nanos = 10 * SECOND;
 
 /// Buffers of 256 KiB between the sequencer and the recorder's writer: 4 MiB, a quarter of a second at 20 MB/s.
 pub const RECORDER_BUFFERS: usize = 16;
@@ -113,6 +142,8 @@ pub const IDLE_RANGE: (Nanos, Nanos) = (SECOND, 86_400 * SECOND);
 /// Without receive times, a jump forward by more than this waits for the next tick to confirm it.
 pub const JUMP_MAX: Nanos = 600 * SECOND;
 
+const _: () = assert!(SILENCE_RANGE.0 <= SILENCE && SILENCE <= SILENCE_RANGE.1);
+const _: () = assert!(HTTP_ROWS <= HTTP_ROWS_MAX && DISK_FULL_RETRY < COMMIT_OVERDUE);
 const _: () = assert!(LATENESS <= LATENESS_MAX && MAX_AHEAD <= MAX_AHEAD_MAX);
 const _: () = assert!(IDLE_RANGE.0 <= IDLE && IDLE <= IDLE_RANGE.1);
 

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod digest;
 pub mod duration;
 pub mod limits;
+mod listen;
 pub mod nearest;
 mod problem;
 mod raw;
@@ -24,6 +25,7 @@ use feeds::symbol::Symbol;
 use feeds::time::{Nanos, SECOND};
 
 pub use catalogue::{Catalogue, WINDOW_KINDS, WindowKind};
+pub use listen::Listen;
 pub use problem::ConfigError;
 
 /// A configuration that holds together.
@@ -31,6 +33,8 @@ pub use problem::ConfigError;
 pub struct Config {
     /// The engine's settings.
     pub engine: Engine,
+    /// Where a live run shows itself.
+    pub listen: Listen,
     /// The windows, in the order of the file, which is part of the results' order. Never empty; names are unique.
     pub windows: Vec<WindowSpec>,
     /// What to connect to.
@@ -110,6 +114,10 @@ pub struct FeedSpec {
     pub symbols: Vec<String>,
     /// Channels, all that the venue has unless some are named.
     pub channels: Vec<String>,
+    /// Scheme, host, port and the beginning of the path, instead of the venue's own.
+    pub url: Option<String>,
+    /// How long a stream may bring nothing before it is alarming, in nanoseconds.
+    pub silence: Nanos,
 }
 
 /// What is known of an instrument beside its ticks.
@@ -159,6 +167,7 @@ impl Config {
     pub fn standard(names: &Catalogue) -> Config {
         Config {
             engine: Engine::default(),
+            listen: Listen::default(),
             windows: standard_windows(names),
             feeds: Vec::new(),
             instruments: Vec::new(),
@@ -197,14 +206,10 @@ impl Config {
     /// The sections that are there, are checked, and have no effect in this version.
     #[must_use]
     pub fn unused(&self) -> Vec<&'static str> {
-        [
-            ("[[feeds]]", self.feeds.is_empty()),
-            ("[[instruments]]", self.instruments.is_empty()),
-            ("[[groups]]", self.groups.is_empty()),
-        ]
-        .into_iter()
-        .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
-        .collect()
+        [("[[instruments]]", self.instruments.is_empty()), ("[[groups]]", self.groups.is_empty())]
+            .into_iter()
+            .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
+            .collect()
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) type Text = Spanned<String>;
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) engine: RawEngine,
+    pub(super) http: RawHttp,
     pub(super) windows: Vec<RawWindow>,
     pub(super) feeds: Vec<RawFeed>,
     pub(super) instruments: Vec<RawInstrument>,
@@ -37,6 +38,12 @@ pub(super) struct RawEngine {
     pub(super) sync: Option<Text>,
 }
 
+/// `[http]`.
+#[derive(Debug, Default)]
+pub(super) struct RawHttp {
+    pub(super) listen: Option<Text>,
+}
+
 /// `[[windows]]`.
 #[derive(Debug)]
 pub(super) struct RawWindow {
@@ -54,6 +61,8 @@ pub(super) struct RawFeed {
     pub(super) venue: Option<Text>,
     pub(super) symbols: Option<Spanned<Vec<Text>>>,
     pub(super) channels: Option<Spanned<Vec<Text>>>,
+    pub(super) url: Option<Text>,
+    pub(super) silence: Option<Text>,
 }
 
 /// `[[instruments]]`.
@@ -86,13 +95,14 @@ pub(super) fn read(text: &str, problems: &Problems<'_>) -> Raw {
         }
         return Raw::default();
     }
-    let sections = ["engine", "feeds", "windows", "instruments", "groups", "rules"];
+    let sections = ["engine", "http", "feeds", "windows", "instruments", "groups", "rules"];
     let file = Section::new("the file", document.get_ref(), document.span(), &sections, problems);
     for (_, span) in file.tables("rules").into_iter().take(1) {
         problems.add(span, "this version has no rules yet; take [[rules]] out");
     }
     Raw {
         engine: file.table("engine").map(|(table, span)| engine(table, span, problems)).unwrap_or_default(),
+        http: file.table("http").map(|(table, span)| http(table, span, problems)).unwrap_or_default(),
         windows: file.tables("windows").into_iter().map(|(t, span)| window(t, span, problems)).collect(),
         feeds: file.tables("feeds").into_iter().map(|(t, span)| feed(t, span, problems)).collect(),
         instruments: file
@@ -120,6 +130,11 @@ fn engine(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> R
     }
 }
 
+fn http(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawHttp {
+    let section = Section::new("[http]", table, span, &["listen"], problems);
+    RawHttp { listen: section.text("listen", "an address in quotes, such as \"127.0.0.1:7311\", or \"off\"") }
+}
+
 fn window(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawWindow {
     // `step` and `gap` belong to kinds that come later; the kind is what is refused then, not the key.
     let keys = ["name", "kind", "size", "stats", "step", "gap"];
@@ -139,12 +154,15 @@ fn window(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> R
 }
 
 fn feed(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawFeed {
-    let section = Section::new("[[feeds]]", table, span.clone(), &["venue", "symbols", "channels"], problems);
+    let keys = ["venue", "symbols", "channels", "url", "silence"];
+    let section = Section::new("[[feeds]]", table, span.clone(), &keys, problems);
     RawFeed {
         span,
         venue: section.text("venue", "a venue's id in quotes, such as those that `tapedeck venues` lists"),
         symbols: section.texts("symbols", "native symbols, such as [\"BTCUSDT\"]"),
         channels: section.texts("channels", "channels, such as [\"trades\", \"quotes\"]"),
+        url: section.text("url", "an address in quotes, such as \"ws://127.0.0.1:9100/VENUE\""),
+        silence: section.text("silence", DURATION),
     }
 }
 

@@ -69,6 +69,11 @@ symbols = ["BTCUSDT", "ETHUSDT"]
 venue = "coinbase"
 symbols = ["BTC-USD"]
 channels = ["trades"]
+url = "ws://127.0.0.1:9100/coinbase"
+silence = "2m"
+
+[http]
+listen = "127.0.0.1:8000"
 
 [[windows]]
 name = "250ms"
@@ -106,7 +111,11 @@ symbols = ["binance:BTCUSDT", "coinbase:BTC-USD"]
         }
     );
     assert_eq!(config.feeds[0].channels, ["trades", "quotes"]);
+    assert_eq!((config.feeds[0].url.as_deref(), config.feeds[0].silence), (None, 30 * SECOND));
     assert_eq!(config.feeds[1].symbols, ["BTC-USD"]);
+    assert_eq!(config.feeds[1].url.as_deref(), Some("ws://127.0.0.1:9100/coinbase"));
+    assert_eq!(config.feeds[1].silence, 120 * SECOND);
+    assert_eq!(config.listen, Listen::At("127.0.0.1:8000".to_owned()));
     assert_eq!(config.windows[0].size, SECOND / 4);
     assert_eq!(config.windows[0].stats, ["open", "high", "low", "close", "trades", "vwap"]);
     assert_eq!(config.windows[1].size, 300 * SECOND);
@@ -222,6 +231,28 @@ fn other_sections_are_checked() {
         "unknown `sync` \"allways\"; the nearest is `always`"
     );
     assert_eq!(message("[[feeds]]\nvenue = \"binance\"\n"), "`symbols` is missing here");
+    let feed = |more: &str| message(&format!("[[feeds]]\nvenue = \"binance\"\nsymbols = [\"A\"]\n{more}\n"));
+    assert_eq!(
+        feed("url = \"127.0.0.1:9100?key=secret\""),
+        "no WebSocket address: \"127.0.0.1:9100\"; write ws://host:port/path or wss://host/path"
+    );
+    assert_eq!(
+        feed("url = 9100"),
+        "`url` is an address in quotes, such as \"ws://127.0.0.1:9100/VENUE\", not an integer"
+    );
+    assert_eq!(feed("silence = \"10ms\""), "`10ms` is not between 1s and 1d");
+    assert_eq!(feed("silense = \"10s\""), "unknown key `silense` in [[feeds]]; the nearest is `silence`");
+    let listen = |value: &str| message(&format!("[http]\nlisten = {value}\n"));
+    assert_eq!(listen("\"7311\""), "`7311` is no address; write HOST:PORT, such as 127.0.0.1:7311, or off");
+    assert_eq!(
+        listen("7311"),
+        "`listen` is an address in quotes, such as \"127.0.0.1:7311\", or \"off\", not an integer"
+    );
+    assert_eq!(
+        message("[http]\nlisten_on = \"a:1\"\n"),
+        "unknown key `listen_on` in [http]; the nearest is `listen`"
+    );
+    assert_eq!(message("[[http]]\nlisten = \"a:1\"\n"), "`http` is one table: write [http] once");
     assert_eq!(
         message("[[feeds]]\nvenue = \"coinbase\"\nsymbols = [\"BTC-USD\"]\nchannels = [\"quotes\"]\n"),
         "unknown channel `quotes`; available: trades"

@@ -14,9 +14,10 @@ use super::nearest::advice;
 use super::problem::Problems;
 use super::raw::{Raw, RawEngine, RawFeed, RawGroup, RawInstrument, RawWindow, Text};
 use super::{
-    Config, Cut, DEFAULT_SET, Durability, Engine, FeedSpec, Group, Instrument, WindowSpec, limits,
+    Config, Cut, DEFAULT_SET, Durability, Engine, FeedSpec, Group, Instrument, Listen, WindowSpec, limits,
     standard_windows,
 };
+use crate::feed::address::Address;
 
 /// Checks one file against the names that there are.
 pub(super) struct Checker<'a> {
@@ -29,6 +30,7 @@ impl Checker<'_> {
     pub(super) fn config(&self, raw: &Raw) -> Config {
         Config {
             engine: self.engine(&raw.engine),
+            listen: raw.http.listen.as_ref().and_then(|text| self.listen(text)).unwrap_or_default(),
             windows: self.windows(&raw.windows),
             feeds: raw.feeds.iter().filter_map(|feed| self.feed(feed)).collect(),
             instruments: self.instruments(&raw.instruments),
@@ -58,6 +60,11 @@ impl Checker<'_> {
             checkpoint_entries: entries.unwrap_or(default.checkpoint_entries),
             sync: raw.sync.as_ref().map_or(default.sync, |sync| self.durability(sync)),
         }
+    }
+
+    fn listen(&self, text: &Text) -> Option<Listen> {
+        let parsed = Listen::parse(text.get_ref());
+        parsed.map_err(|message| self.problems.add(text.span(), message)).ok()
     }
 
     fn directory(&self, text: &Text) -> Option<PathBuf> {
@@ -265,7 +272,18 @@ impl Checker<'_> {
             }
         };
         let channels = self.channels(available?, raw.channels.as_ref());
-        Some(FeedSpec { venue: venue?.get_ref().clone(), symbols, channels })
+        let url = raw.url.as_ref().and_then(|url| self.url(url));
+        let silence = raw.silence.as_ref().and_then(|text| self.duration(text, limits::SILENCE_RANGE));
+        let silence = silence.unwrap_or(limits::SILENCE);
+        Some(FeedSpec { venue: venue?.get_ref().clone(), symbols, channels, url, silence })
+    }
+
+    fn url(&self, text: &Text) -> Option<String> {
+        if let Err(error) = Address::parse(text.get_ref()) {
+            self.problems.add(text.span(), error.to_string());
+            return None;
+        }
+        Some(text.get_ref().clone())
     }
 
     fn native_symbols(&self, venue: Option<&Text>, raw: &Spanned<Vec<Text>>) -> Vec<String> {

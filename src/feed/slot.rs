@@ -16,6 +16,7 @@ use super::connection::Phase;
 use super::delivery::{ConnectionId, Delivery};
 use super::dial::Dial;
 use super::watch::Patience;
+use crate::clock;
 
 /// What all slots share.
 pub struct Shared {
@@ -63,6 +64,8 @@ const STATES: [SlotState; 5] =
 #[derive(Debug, Default)]
 pub struct Counters {
     state: AtomicU8,
+    /// Since when it is in that state, by the wall clock; 0 before the first.
+    since: AtomicI64,
     /// Connections that were opened.
     pub connections: AtomicU64,
     /// Attempts that failed before the connection was open.
@@ -96,6 +99,8 @@ pub struct ConnectionStatus {
     pub address: String,
     /// What it is doing.
     pub state: SlotState,
+    /// Since when, nanoseconds since 1970 by the wall clock.
+    pub since: Option<i64>,
     /// Streams that are wanted.
     pub streams: usize,
     /// Of those, confirmed or bringing data.
@@ -124,6 +129,8 @@ pub struct ConnectionStatus {
     pub undelivered: u64,
     /// Times that the connection's actor had to be made again.
     pub revived: u64,
+    /// Streams that have brought nothing for too long: `NATIVE trades`.
+    pub silent: Vec<String>,
     /// Why the last connection or attempt ended.
     pub last_end: Option<String>,
 }
@@ -219,7 +226,10 @@ impl Slot {
     /// The slot is doing `state`.
     pub fn enter(&self, state: SlotState) {
         let number = STATES.iter().position(|known| *known == state).unwrap_or(0);
-        self.counters.state.store(number as u8, Ordering::Relaxed);
+        let before = self.counters.state.swap(number as u8, Ordering::Relaxed);
+        if usize::from(before) != number || self.counters.since.load(Ordering::Relaxed) == 0 {
+            self.counters.since.store(clock::wall(), Ordering::Relaxed);
+        }
     }
 
     /// What it is doing.
@@ -239,11 +249,12 @@ impl Slot {
         let counters = &self.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let current = lock(&self.current).clone();
-        let last = counters.last_frame_at.load(Ordering::Relaxed);
+        let some = |time: &AtomicI64| Some(time.load(Ordering::Relaxed)).filter(|time| *time != 0);
         ConnectionStatus {
             venue: self.venue.id(),
             address: self.address.shown(),
             state: self.state(),
+            since: some(&counters.since),
             streams: lock(&self.wanted).len(),
             acknowledged: read(&current.acknowledged),
             refused: read(&current.refused),
@@ -251,13 +262,17 @@ impl Slot {
             bytes: read(&counters.bytes),
             reconnects: read(&counters.connections).saturating_sub(1),
             failures: read(&counters.failures),
-            last_frame_at: (last != 0).then_some(last),
+            last_frame_at: some(&counters.last_frame_at),
             alarms: read(&counters.alarms),
             complaints: read(&counters.complaints),
             skipped: read(&counters.skipped),
             restarted: read(&counters.restarted),
             undelivered: read(&counters.undelivered),
             revived: read(&counters.revived),
+            silent: lock(&current.silent)
+                .iter()
+                .map(|stream| format!("{} {}", stream.native, stream.channel.name()))
+                .collect(),
             last_end: lock(&self.last_end).clone(),
         }
     }

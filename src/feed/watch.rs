@@ -175,6 +175,15 @@ impl Watch {
         overdue
     }
 
+    /// Streams that were overdue, and from which nothing has come since.
+    pub fn silent(&self) -> impl Iterator<Item = &Stream> {
+        self.watched
+            .iter()
+            .flatten()
+            .filter(|watched| watched.alarmed.is_some())
+            .map(|watched| &watched.stream)
+    }
+
     fn find(&mut self, symbol: SymbolId, channel: Channel) -> Option<&mut Watched> {
         let place = self.places.get(symbol.0 as usize)?[channel_index(channel)]?;
         self.watched.get_mut(place)?.as_mut()

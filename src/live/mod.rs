@@ -3,6 +3,8 @@
 //! [`Deck`] is the same path as a replay's: sequencer, symbol actors, checkpoints. Only the source at its front differs,
 //! and it does not know that. [`recorder`] writes down what the sequencer takes in, so that the replay of it is equal.
 
+pub mod last;
+pub mod pulse;
 pub mod recorder;
 pub mod service;
 
@@ -13,6 +15,7 @@ use feeds::time::Nanos;
 use crate::actors::credit::Credit;
 use crate::actors::{Engine, EngineError, EngineOptions};
 use crate::clock::{self, Stamp};
+use crate::commit::figures::FigureBoard;
 use crate::commit::{CommitError, Committer, Setup, Summary};
 use crate::config::Config;
 use crate::feed::delivery::Delivery;
@@ -21,6 +24,7 @@ use crate::replay::plan::{self, Mode, PlanError};
 use crate::source::SourceOptions;
 use crate::store::Store;
 use crate::tape::{Cut, Epoch, Sequencer};
+use pulse::{Heart, Pulse};
 use recorder::{RecordError, Recorder};
 
 /// Why a live run failed.
@@ -64,6 +68,7 @@ pub struct Deck {
     checkpoint_every: Nanos,
     last_checkpoint: Stamp,
     checkpoint_due: bool,
+    heart: Heart,
 }
 
 impl Deck {
@@ -82,7 +87,8 @@ impl Deck {
         let (first, applied) = (job.run.first, job.run.applied);
         let mut sequencer =
             Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
-        let credit = Credit::default();
+        let (credit, board) = (Credit::default(), FigureBoard::default());
+        let pulse = Pulse::new(job.run.number, first.saturating_sub(1), credit.clone(), board.clone());
         let setup = Setup {
             store: Arc::clone(store),
             first,
@@ -90,6 +96,7 @@ impl Deck {
             feeds: Vec::new(),
             ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
             keep_ticks: false,
+            board,
         };
         let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;
         let layout = EngineOptions { workers: options.workers, faults: Vec::new(), sabotage: None };
@@ -108,7 +115,14 @@ impl Deck {
             checkpoint_every: engine.checkpoint_every,
             last_checkpoint: clock::stamp(),
             checkpoint_due: false,
+            heart: Heart::new(pulse),
         })
+    }
+
+    /// How it does, for other threads.
+    #[must_use]
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(self.heart.pulse())
     }
 
     /// Puts a delivery on record and on the tape. `more` is true if another one waits already: what has gathered is
@@ -120,7 +134,9 @@ impl Deck {
         if let Some(recorder) = &mut self.recorder {
             recorder.put(self.sequencer.next_number(), &delivery)?;
         }
-        let batch = self.intake.accept(delivery, clock::stamp());
+        self.heart.last().look(&delivery);
+        let now = clock::stamp();
+        let batch = self.intake.accept(delivery, now);
         self.checkpoint_due |= self.last_checkpoint.elapsed_nanos() >= self.checkpoint_every;
         if self.checkpoint_due {
             self.sequencer.want_snapshot();
@@ -142,6 +158,7 @@ impl Deck {
             self.checkpoint_due = false;
             self.last_checkpoint = clock::stamp();
         }
+        self.heart.beat(self.sequencer.next_number().saturating_sub(1), now);
         Ok(())
     }
 
@@ -160,6 +177,7 @@ impl Deck {
         self.engine.stop();
         // The commit's own error is the cause of the engine's.
         let summary = self.committer.finish()?;
+        self.heart.pulse().end();
         submitted?;
         recorded?;
         Ok(summary)

@@ -1,11 +1,13 @@
 //! A live run with its sockets: feeds on a thread of their own, the deck on this one, and a second hand between them.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use feeds::time::Nanos;
 use tokio::sync::mpsc;
 
+use super::pulse::Pulse;
 use super::recorder::{RecordError, Recorder};
 use super::{Deck, LiveError};
 use crate::clock;
@@ -58,7 +60,8 @@ pub type Watch = Box<dyn FnMut(&[ConnectionStatus]) + Send>;
 /// # Errors
 /// [`ServiceError`]; what was committed before stays.
 pub fn run(service: Service, mut deck: Deck, stop: &Stop, watch: Watch) -> Result<Summary, ServiceError> {
-    let taken = drive(service, stop, watch, |delivery, more| Ok(deck.take(delivery, more)?));
+    let pulse = Some(deck.pulse());
+    let taken = drive(service, stop, Eyes { watch, pulse }, |delivery, more| Ok(deck.take(delivery, more)?));
     // Whatever ended the feeds, what came is committed.
     let summary = deck.stop();
     taken?;
@@ -76,7 +79,7 @@ pub fn record(
     watch: Watch,
 ) -> Result<u64, ServiceError> {
     let mut entries = 0;
-    let taken = drive(service, stop, watch, |delivery, _| {
+    let taken = drive(service, stop, Eyes { watch, pulse: None }, |delivery, _| {
         recorder.put(entries + 1, &delivery)?;
         entries += match &delivery {
             Delivery::Frames(decoded) => decoded.frames.len() as u64,
@@ -90,18 +93,24 @@ pub fn record(
     Ok(entries)
 }
 
+/// Who looks at the feeds once a second.
+struct Eyes {
+    watch: Watch,
+    pulse: Option<Arc<Pulse>>,
+}
+
 /// Feeds `take` with what comes; its second argument says whether more waits already.
 fn drive(
     service: Service,
     stop: &Stop,
-    watch: Watch,
+    eyes: Eyes,
     mut take: impl FnMut(Delivery, bool) -> Result<(), ServiceError>,
 ) -> Result<(), ServiceError> {
     let (deliveries, mut arriving) = mpsc::channel(DELIVERIES_WAITING);
     let asked = stop.clone();
     let feeds = std::thread::Builder::new()
         .name("feeds".to_owned())
-        .spawn(move || actix::System::new().block_on(connect(service, deliveries, asked, watch)))
+        .spawn(move || actix::System::new().block_on(connect(service, deliveries, asked, eyes)))
         .map_err(ServiceError::Start)?;
     let mut result = Ok(());
     while let Some(delivery) = arriving.blocking_recv() {
@@ -123,7 +132,7 @@ async fn connect(
     service: Service,
     deliveries: mpsc::Sender<Delivery>,
     stop: Stop,
-    mut watch: Watch,
+    mut eyes: Eyes,
 ) -> Result<(), ServiceError> {
     let options = FeedOptions::tcp(service.seed).map_err(ServiceError::Start)?;
     let feeds = Feeds::start(&service.feeds, deliveries.clone(), options)?;
@@ -134,7 +143,11 @@ async fn connect(
         tokio::time::sleep(LOOK_EVERY).await;
         looks += 1;
         if looks.is_multiple_of(LOOKS_A_SECOND) {
-            watch(&feeds.status());
+            let connections = feeds.status();
+            (eyes.watch)(&connections);
+            if let Some(pulse) = &eyes.pulse {
+                pulse.ask(connections, deliveries.max_capacity() - deliveries.capacity());
+            }
             if deliveries.send(Delivery::Time { received_at: clock::wall() }).await.is_err() {
                 break;
             }

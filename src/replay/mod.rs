@@ -18,6 +18,7 @@ use crate::actors::symbol::Sabotage;
 use crate::actors::work::Fault;
 use crate::actors::{Engine, EngineError, EngineOptions};
 use crate::clock::{self, Stamp};
+use crate::commit::figures::FigureBoard;
 use crate::commit::{CommitError, Committer, Setup, Summary};
 use crate::config::Config;
 use crate::config::limits::FAULTS_MAX;
@@ -221,6 +222,7 @@ fn start_committer(
         feeds: feeds.collect(),
         ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
         keep_ticks: options.keep_ticks,
+        board: FigureBoard::default(),
     };
     Committer::start(setup, credit.clone()).map_err(ReplayError::Threads)
 }

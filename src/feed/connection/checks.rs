@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{Connection, Outgoing, SEND_WITHIN};
 use crate::clock;
+use crate::feed::slot::lock;
 use crate::feed::watch::Remedy;
 
 /// How long subscriptions may stay unconfirmed: a successor is then given up, another connection only says so.
@@ -71,6 +72,7 @@ impl Connection {
 
     async fn check_silence(&mut self) -> Result<(), String> {
         let overdue = self.watch.overdue(&mut self.slot.patience(), self.origin.elapsed());
+        *lock(&self.phase.silent) = self.watch.silent().cloned().collect();
         let mut again = Vec::new();
         for late in overdue {
             let name = self.name(&late.stream);

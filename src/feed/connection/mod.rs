@@ -58,6 +58,8 @@ pub struct Phase {
     pub acknowledged: AtomicU64,
     /// Streams that were refused.
     pub refused: AtomicU64,
+    /// Streams that have brought nothing for too long.
+    pub silent: Mutex<Vec<Stream>>,
     /// Wakes the keeper.
     pub news: Arc<Notify>,
 }

@@ -1,0 +1,99 @@
+//! What is committed so far, for whoever watches a run: handed over at each checkpoint, in place of what was there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use feeds::frame::FrameCounts;
+
+use crate::clock::Stamp;
+use crate::latency::Latencies;
+use crate::symbol::ledger::Ledger;
+
+/// As of the last checkpoint that is in the database.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// The last entry that is in the database.
+    pub applied: u64,
+    /// Checkpoints of this process.
+    pub checkpoints: u64,
+    /// When the last one was written; `None` before the first.
+    pub committed_at: Option<Stamp>,
+    /// The ledger of all symbols, earlier runs included.
+    pub ledger: Ledger,
+    /// Symbols.
+    pub symbols: usize,
+    /// Windows emitted or amended by this process.
+    pub emissions: u64,
+    /// The ledgers of frames of this process, by venue.
+    pub venues: Arc<BTreeMap<String, FrameCounts>>,
+    /// Latencies of this process.
+    pub latencies: Arc<Latencies>,
+}
+
+/// Where the newest [`Figures`] are. Clones share it.
+///
+/// Readers take copies of pointers. So the committer waits for nobody: it adds to the histograms in place, or to a copy
+/// where somebody still reads the ones before.
+#[derive(Clone, Debug, Default)]
+pub struct FigureBoard(Arc<Mutex<Figures>>);
+
+impl FigureBoard {
+    /// The newest.
+    #[must_use]
+    pub fn read(&self) -> Figures {
+        self.figures().clone()
+    }
+
+    /// A checkpoint is written: `figures` hold but for their latencies and number, which are added to.
+    pub(super) fn publish(&self, figures: Figures, interval: &Latencies) {
+        let mut shown = self.figures();
+        let latencies = std::mem::take(&mut shown.latencies);
+        *shown = Figures { latencies, checkpoints: shown.checkpoints + 1, ..figures };
+        add(&mut shown, interval);
+    }
+
+    /// Latencies that were known only after their checkpoint.
+    pub(super) fn add(&self, interval: &Latencies) {
+        add(&mut self.figures(), interval);
+    }
+
+    /// Before the first checkpoint: what earlier runs left.
+    pub(super) fn begin(&self, applied: u64, ledgers: &[Ledger]) {
+        let mut shown = self.figures();
+        (shown.applied, shown.symbols) = (applied, ledgers.len());
+        for ledger in ledgers {
+            shown.ledger.merge(ledger);
+        }
+    }
+
+    fn figures(&self) -> MutexGuard<'_, Figures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add(figures: &mut Figures, interval: &Latencies) {
+    Arc::make_mut(&mut figures.latencies).merge(interval);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::Stage;
+
+    #[test]
+    fn latencies_add_up_and_a_reader_keeps_what_it_read() {
+        let board = FigureBoard::default();
+        board.begin(7, &[Ledger { received: 2, aggregated: 2, ..Ledger::default() }]);
+        assert_eq!((board.read().applied, board.read().ledger.received), (7, 2));
+        let mut interval = Latencies::new();
+        interval.record_n(Stage::Applied, "file", 1_000, 3);
+        board.publish(Figures { applied: 9, ..Figures::default() }, &interval);
+        let read = board.read();
+        board.publish(Figures { applied: 12, ..Figures::default() }, &interval);
+        board.add(&interval);
+        let count = |figures: &Figures| figures.latencies.rows().iter().map(|row| row.count).sum::<u64>();
+        assert_eq!((read.applied, read.checkpoints, count(&read)), (9, 1, 3));
+        let read = board.read();
+        assert_eq!((read.applied, read.checkpoints, count(&read)), (12, 2, 9));
+    }
+}
