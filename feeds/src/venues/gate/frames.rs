@@ -167,15 +167,15 @@ pub(super) fn trades(market: Market, result: &[u8]) -> Result<Vec<Found<'_>>, Fa
 /// The quote of a frame.
 pub(super) fn book_ticker(result: &[u8]) -> Result<Found<'_>, Fault> {
     let row: BookTicker<'_> = serde_json::from_slice(result)?;
-    // A side without orders has an empty price.
-    let price = |token: Token<'_>| match token.0 {
+    // A side without orders has an empty price, and perhaps an empty size.
+    let number = |token: Token<'_>| match token.0 {
         br#""""# => Some(Ok(Decimal::ZERO)),
         _ => token.decimal(),
     };
-    let bid = price(row.bid).ok_or("no bid in the quote")?;
-    let bid_size = row.bid_size.decimal().ok_or("no size of the bid in the quote")?;
-    let ask = price(row.ask).ok_or("no ask in the quote")?;
-    let ask_size = row.ask_size.decimal().ok_or("no size of the ask in the quote")?;
+    let bid = number(row.bid).ok_or("no bid in the quote")?;
+    let bid_size = number(row.bid_size).ok_or("no size of the bid in the quote")?;
+    let ask = number(row.ask).ok_or("no ask in the quote")?;
+    let ask_size = number(row.ask_size).ok_or("no size of the ask in the quote")?;
     let id = row.id.whole().ok_or("no id in the quote")?;
     Ok(Found {
         symbol: row.symbol.text().ok_or("the quote's symbol is no text")?,

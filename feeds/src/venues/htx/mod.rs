@@ -13,7 +13,8 @@
 //! ```
 //!
 //! `direction` is the aggressor's. A spot trade's `id` is longer than 64 bits, so its id is `tradeId`; a swap's `id`
-//! fits. The size is `amount`: coins in spot, contracts in swaps. The first trade after subscribing is the last one
+//! fits. The size is `amount`: coins in spot; contracts in swaps, by the documentation those of both sides of a trade
+//! together, and left as written. The first trade after subscribing is the last one
 //! before it, however old, and not marked, so it counts as live.
 //! Documented at <https://www.htx.com/en-us/opend/newApiPages/>.
 
