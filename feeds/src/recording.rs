@@ -28,13 +28,12 @@
 //!   - `s` the run was stopped on purpose
 //! - `CONTENT`: all up to the line feed; may be empty. Other than in `f` it is escaped as in `e`.
 //!
-//! A line without its line feed was cut by a crash.
+//! A line without its line feed was cut by a crash. Version 1, of one connection, was never released.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::formats::recording::{escape, is_plain, unescaped};
 use crate::time::{Nanos, in_range, parse_digits};
 
 /// The version that is written, and the only one that is read here.
@@ -191,6 +190,42 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
         _ => return Err("the entry's kind is not known"),
     };
     Ok(Entry { number: number.unsigned_abs(), received_at, connection, content })
+}
+
+/// Appends `content` without line feeds and carriage returns.
+fn escape(content: &[u8], out: &mut Vec<u8>) {
+    for &byte in content {
+        match byte {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// True if nothing in it needs an escape.
+fn is_plain(bytes: &[u8]) -> bool {
+    memchr::memchr3(b'\n', b'\r', b'\\', bytes).is_none()
+}
+
+/// Undoes [`escape`].
+fn unescaped(text: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
+    if is_plain(text) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(match (byte, if *byte == b'\\' { rest.next() } else { None }) {
+            (b'\\', Some(b'n')) => b'\n',
+            (b'\\', Some(b'r')) => b'\r',
+            (b'\\', Some(b'\\')) => b'\\',
+            (b'\\', _) => return Err("a backslash with nothing known behind it"),
+            (other, _) => *other,
+        });
+    }
+    Ok(Cow::Owned(bytes))
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub mod ndjson;
 
 /// Every format, in the order in which they are tried on a file that does not say what it is.
 pub static FORMATS: &[&dyn Format] = &[
-    &recording::Recording::of(VENUES),
+    &recording::Recording,
     &hftbacktest::HftBacktest::of(VENUES),
     &cryptofeed::Cryptofeed::of(VENUES),
     &binance_trades::BinanceTrades,

@@ -2,7 +2,7 @@
 
 use feeds::formats::cryptofeed::Cryptofeed;
 use feeds::formats::hftbacktest::HftBacktest;
-use feeds::formats::recording::{self, Content, Entry, Recording};
+use feeds::formats::recording::Recording;
 use feeds::formats::{Decoded, Format, FormatError, Head};
 use feeds::frame::FrameCounts;
 use feeds::venue::DuplicateKey;
@@ -12,7 +12,6 @@ use crate::{all_words, head, run};
 
 const HFT: HftBacktest = HftBacktest::of(VENUES);
 const CF: Cryptofeed = Cryptofeed::of(VENUES);
-const REC: Recording = Recording::of(VENUES);
 
 fn counts(out: &Decoded) -> [u64; 6] {
     let FrameCounts { frames, ticks, control, heartbeat, broken, blank, .. } = out.frames;
@@ -114,69 +113,15 @@ fn cryptofeed_venue_by_address_then_frames_then_as_told() {
     assert!(!CF.matches(&head("x", b"1700000001.8,{\"LAB\"}\n")));
 }
 
-fn recorded(entries: &[(u64, Content<'static>)]) -> Vec<u8> {
-    let mut bytes = recording::first_line("long");
-    for (number, content) in entries {
-        let received_at = 1_700_000_000_000_000_000 + *number as i64;
-        Entry { number: *number, received_at, content: content.clone() }.encode(&mut bytes);
-    }
-    bytes
-}
-
-fn frame(text: &'static str) -> Content<'static> {
-    Content::Frame(text.as_bytes().into())
-}
-
 #[test]
-fn a_recording_is_played_by_its_entries() {
-    let bytes = recorded(&[
-        (1, Content::Opened(b"wss://made.example/long"[..].into())),
-        (2, frame("{\"LAB\":\"1\"}")),
-        (5, frame("{\"LAB\\n\":\n\"2\"}")),
-        (5, frame("{\"LAB\":\"3\"}")),
-        (6, Content::Closed(b"reset"[..].into())),
-        (7, Content::Opened(b"wss://made.example/long"[..].into())),
-        (8, frame("{\"LAB\":\"4\"}")),
-        (9, Content::Stop),
-    ]);
-    let head = head("made", &bytes);
-    assert!(REC.matches(&head));
-    let (decoder, out) = run(&REC, &head);
-    assert_eq!(
-        all_words(decoder.as_ref(), &out),
-        [
-            "long:LAB 1699999999999999002 1 1 1 buy",
-            "long:LAB\\n 1699999999999999005 2 2 1 buy",
-            "long:LAB 1699999999999999008 1 4 1 buy",
-        ]
-    );
-    // The repeated number is broken; the first line, two openings, a closing and the stop are the recorder's.
-    assert_eq!(counts(&out), [9, 3, 5, 0, 1, 0]);
-    assert_eq!(out.complaints[0].0, 4);
-}
-
-#[test]
-fn a_recording_cut_anywhere_gives_what_is_whole_and_says_that_it_was_cut() {
-    let bytes = recorded(&[(1, frame("{\"LAB\":\"1\"}")), (2, frame("{\"LAB\":\"2\"}"))]);
-    let first = recording::first_line("long").len();
-    for cut in first..bytes.len() {
-        let (_, out) = run(&REC, &head("made", &bytes[..cut]));
-        let whole = bytes[first..cut].iter().filter(|byte| **byte == b'\n').count();
-        assert_eq!(out.output.ticks.len(), whole, "cut at {cut}");
-        assert_eq!(out.frames.broken, u64::from(bytes[cut - 1] != b'\n'), "cut at {cut}");
-    }
-}
-
-#[test]
-fn recordings_of_another_version_or_venue_are_refused() {
-    let refuse = |text: &str| REC.open(&head("x", text.as_bytes())).err().unwrap().to_string();
-    let other = refuse("{\"tapedeck_recording\":2,\"venue\":\"long\"}\n");
-    assert_eq!(other, "a recording of version 2; this program reads version 1");
-    assert!(refuse("{\"tapedeck_recording\":1,\"venue\":\"gone\"}\n").starts_with("no venue \"gone\""));
-    assert!(refuse("{\"tapedeck_recording\":1}\n").contains("missing field `venue`"));
-    let more = REC.open(&head("x", b"{\"tapedeck_recording\":1,\"venue\":\"long\",\"more\":[1]}\n"));
-    assert!(more.is_ok(), "further members are passed over");
-    let text = b"{\"tapedeck_recording\":1,\"venue\":\"long\"}\n1 1700000000000000001 q new\n2 x f {}\n3 3\n";
-    let (_, out) = run(&REC, &head("x", text));
-    assert_eq!((out.frames.unknown["q"], out.frames.broken), (1, 2));
+fn recordings_are_told_by_their_first_line_and_not_read_as_one_file_among_others() {
+    let refuse = |text: &str| {
+        let head = head("x", text.as_bytes());
+        assert!(Recording.matches(&head), "{text}");
+        Recording.open(&head).err().unwrap().to_string()
+    };
+    let other = refuse("{\"tapedeck_recording\":1,\"venue\":\"long\"}\n");
+    assert_eq!(other, "a recording of version 1; this program reads version 2");
+    assert!(refuse("{\"tapedeck_recording\":2,\"part\":1,\"connections\":[]}\n").contains("by itself"));
+    assert!(refuse("{\"tapedeck_recording\":x}\n").starts_with("the first line is not"));
 }

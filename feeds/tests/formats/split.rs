@@ -94,7 +94,7 @@ proptest! {
 
 /// Heads that the formats take, to be followed by anything.
 const HEADS: &[&str] = &[
-    "{\"tapedeck_recording\":1,\"venue\":\"short\"}\n",
+    "{\"tapedeck_recording\":2,\"part\":1,\"connections\":[]}\n",
     "1700000000000001 {\"SAB\":\"1\"}\n",
     "wss://made.example/x <-> 1700000000.5\n",
     "11,1.5,2,3,1700000000123,True,True\n",
@@ -109,7 +109,6 @@ const HEADS: &[&str] = &[
 fn formats() -> Vec<Box<dyn Format>> {
     fn of(venues: &'static [&'static dyn Venue]) -> Vec<Box<dyn Format>> {
         vec![
-            Box::new(feeds::formats::recording::Recording::of(venues)),
             Box::new(feeds::formats::hftbacktest::HftBacktest::of(venues)),
             Box::new(feeds::formats::cryptofeed::Cryptofeed::of(venues)),
         ]
