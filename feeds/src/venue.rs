@@ -50,6 +50,11 @@ pub trait Venue: Sync {
     fn recognises(&self, payload: &[u8]) -> bool;
     /// A fresh session for one connection.
     fn open(&self) -> Box<dyn Session>;
+    /// The name that frames have for what a person wrote, where the venue takes several spellings of it. Streams are
+    /// asked for, watched and reported by this one.
+    fn native(&self, written: &str) -> String {
+        written.to_owned()
+    }
     /// How to reach it and what it allows; `None` for a protocol of the past that only files have.
     fn live(&self) -> Option<&'static Live>;
     /// Where to ask for the address of a connection, if that is not constant.

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -48,7 +49,18 @@ impl TcpDial {
     /// # Errors
     /// If TLS has no version in common with its own cryptography, which a build decides.
     pub fn new() -> io::Result<TcpDial> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        TcpDial::trusting(&[])
+    }
+
+    /// Trusts also those whose certificates are in `ca` (PEM).
+    ///
+    /// # Errors
+    /// As [`TcpDial::new`], and if a certificate is none.
+    pub fn trusting(ca: &[u8]) -> io::Result<TcpDial> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for certificate in CertificateDer::pem_slice_iter(ca) {
+            roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use feeds::live::{Channel, Live, Stream};
+use feeds::time::Nanos;
 use feeds::venue::Venue;
 use tokio::sync::mpsc;
 
@@ -19,6 +20,7 @@ use super::dial::{Dial, TcpDial};
 use super::plan::{Load, place};
 use super::slot::{ConnectionStatus, Shared, Slot, lock};
 use super::warden::{Adopt, Current, Dismiss, Held, Ward, Warden};
+use crate::clock;
 
 /// What is wanted of one venue.
 #[derive(Clone)]
@@ -43,6 +45,8 @@ pub struct FeedOptions {
     pub budgets: Arc<Budgets>,
     /// What jitter follows from.
     pub seed: u64,
+    /// The wall clock: when frames are received.
+    pub wall: fn() -> Nanos,
 }
 
 impl FeedOptions {
@@ -51,7 +55,17 @@ impl FeedOptions {
     /// # Errors
     /// If there is no TLS.
     pub fn tcp(seed: u64) -> io::Result<FeedOptions> {
-        Ok(FeedOptions { dial: Arc::new(TcpDial::new()?), budgets: Arc::default(), seed })
+        FeedOptions::tcp_trusting(seed, &[])
+    }
+
+    /// Over TCP and TLS, where the authorities whose certificates are in `ca` (PEM) are trusted as well: private
+    /// endpoints, proxies of a company, tests.
+    ///
+    /// # Errors
+    /// If there is no TLS, or `ca` has a certificate that is none.
+    pub fn tcp_trusting(seed: u64, ca: &[u8]) -> io::Result<FeedOptions> {
+        let dial = Arc::new(TcpDial::trusting(ca)?);
+        Ok(FeedOptions { dial, budgets: Arc::default(), seed, wall: clock::wall })
     }
 }
 
@@ -124,7 +138,7 @@ impl Feeds {
         deliveries: mpsc::Sender<Delivery>,
         options: FeedOptions,
     ) -> Result<Feeds, FeedError> {
-        let FeedOptions { dial, budgets, seed } = options;
+        let FeedOptions { dial, budgets, seed, wall } = options;
         let shared = Arc::new(Shared {
             dial,
             budgets,
@@ -132,6 +146,7 @@ impl Feeds {
             next: AtomicU32::new(0),
             keepers: AtomicU64::new(0),
             seed,
+            wall,
         });
         let mut feeds = BTreeMap::new();
         let mut slots = Vec::new();
@@ -139,7 +154,7 @@ impl Feeds {
             let live = spec.venue.live().ok_or(FeedError::NotLive(spec.venue.id()))?;
             let base = spec.url.as_deref().map(Address::parse).transpose()?;
             let feed = Feed { venue: spec.venue, live, base, silence: spec.silence };
-            let streams = streams(&spec.symbols, &spec.channels);
+            let streams = streams(feed.venue, &spec.symbols, &spec.channels);
             let of_venue = |slot: &Arc<Slot>| slot.venue.id() == feed.venue.id();
             let known: Vec<Arc<Slot>> = slots.iter().filter(|slot| of_venue(slot)).cloned().collect();
             let (more, new) = spread(&shared, &feed, &known, &streams)?;
@@ -171,7 +186,7 @@ impl Feeds {
         let members = self.members_of(venue);
         let has = |stream: &Stream| members.iter().any(|member| member.slot.wanted().contains(stream));
         let streams: Vec<Stream> =
-            streams(symbols, channels).into_iter().filter(|stream| !has(stream)).collect();
+            streams(feed.venue, symbols, channels).into_iter().filter(|stream| !has(stream)).collect();
         let slots: Vec<Arc<Slot>> = members.iter().map(|member| member.slot.clone()).collect();
         let (more, new) = spread(&self.shared, feed, &slots, &streams)?;
         for (slot, streams) in more {
@@ -193,7 +208,8 @@ impl Feeds {
 
     /// Ends subscriptions; what is not there is no error.
     pub async fn unsubscribe(&self, venue: &'static str, symbols: &[String], channels: &[Channel]) {
-        let streams = streams(symbols, channels);
+        let Some(feed) = self.feeds.get(venue) else { return };
+        let streams = streams(feed.venue, symbols, channels);
         for member in self.members_of(venue) {
             let wanted = member.slot.wanted();
             let of_it: Vec<Stream> = streams.iter().filter(|s| wanted.contains(s)).cloned().collect();
@@ -229,10 +245,13 @@ impl Feeds {
     }
 }
 
-/// Every channel of every symbol, each once, symbols together.
-fn streams(symbols: &[String], channels: &[Channel]) -> Vec<Stream> {
+/// Every channel of every symbol, each once, symbols together and by the names that frames will have.
+fn streams(venue: &dyn Venue, symbols: &[String], channels: &[Channel]) -> Vec<Stream> {
     let mut seen = std::collections::BTreeSet::new();
-    let of = |symbol: &String| channels.iter().map(|c| Stream::new(symbol.clone(), *c)).collect::<Vec<_>>();
+    let of = |symbol: &String| {
+        let native = venue.native(symbol);
+        channels.iter().map(|channel| Stream::new(native.clone(), *channel)).collect::<Vec<_>>()
+    };
     symbols.iter().flat_map(of).filter(|stream| seen.insert(stream.clone())).collect()
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use feeds::frame::{Frame, FrameCounts, FrameKind};
 use feeds::symbol::{Symbol, SymbolTable};
+use feeds::time::Nanos;
 use feeds::venue::{Output, Session, Venue};
 
 use super::delivery::{ConnectionId, Decoded, RawFrame};
@@ -19,6 +20,7 @@ pub(super) struct Inbound {
     pub(super) session: Box<dyn Session>,
     symbols: SymbolTable,
     connection: ConnectionId,
+    wall: fn() -> Nanos,
     /// Symbols that were named in a delivery.
     named: usize,
     broken_shown: usize,
@@ -29,11 +31,12 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    pub(super) fn new(venue: &dyn Venue, connection: ConnectionId) -> Inbound {
+    pub(super) fn new(venue: &dyn Venue, connection: ConnectionId, wall: fn() -> Nanos) -> Inbound {
         Inbound {
             session: venue.open(),
             symbols: SymbolTable::new(venue.id()),
             connection,
+            wall,
             named: 0,
             broken_shown: 0,
             frames: Vec::new(),
@@ -45,7 +48,7 @@ impl Inbound {
 
     /// Decodes one frame.
     pub(super) fn take(&mut self, payload: Bytes) {
-        let (received_at, entered) = (clock::wall(), clock::stamp());
+        let (received_at, entered) = ((self.wall)(), clock::stamp());
         let before = self.output.ticks.len();
         let frame = Frame { received_at: Some(received_at), payload: &payload };
         let kind = self.session.on_frame(frame, &mut self.symbols, &mut self.output);

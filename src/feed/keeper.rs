@@ -16,7 +16,6 @@ use super::backoff::Backoff;
 use super::connection::{End, Phase, run};
 use super::delivery::Delivery;
 use super::slot::{Slot, SlotState, lock};
-use crate::clock;
 
 /// A connection that was open for so long was a good one: the next wait is the first again.
 const STABLE: Duration = Duration::from_secs(60);
@@ -71,7 +70,8 @@ async fn close_leftovers(slot: &Slot) {
     let leftovers = std::mem::take(&mut *lock(&slot.open));
     for connection in leftovers {
         let why = "its actor ended unexpectedly".to_owned();
-        let closed = Delivery::Closed { connection, why, received_at: clock::wall(), rest: Box::default() };
+        let closed =
+            Delivery::Closed { connection, why, received_at: slot.shared.now(), rest: Box::default() };
         let _ = slot.shared.deliveries.send(closed).await;
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use feeds::live::Ticket;
+use feeds::time::Nanos;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -20,7 +21,6 @@ use super::connection::Phase;
 use super::delivery::ConnectionId;
 use super::dial::{Metered, Wire};
 use super::slot::{Slot, SlotState};
-use crate::clock;
 
 /// Largest message and frame that is taken; the largest that a venue sends is a book of some 2 MiB.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -88,7 +88,7 @@ async fn handshake(slot: &Slot, address: &Address, id: ConnectionId) -> Result<O
         Err(WsError::Http(answer)) => {
             let status = answer.status().as_u16();
             let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
-            Err(refused(status, header))
+            Err(refused(status, header, slot.shared.now()))
         }
         Err(error) => Err(format!("no handshake: {error}").into()),
     }
@@ -99,14 +99,14 @@ async fn dial(slot: &Slot, address: &Address) -> Result<Wire, Refusal> {
     dialled.map_err(|error| format!("cannot reach {}: {error}", address.shown()).into())
 }
 
-fn refused(status: u16, retry_after: Option<&str>) -> Refusal {
-    let asked = retry_after.and_then(|text| waiting_time(text, clock::wall()));
+fn refused(status: u16, retry_after: Option<&str>, wall: Nanos) -> Refusal {
+    let asked = retry_after.and_then(|text| waiting_time(text, wall));
     let asked = asked.or_else(|| [403, 418, 429].contains(&status).then_some(TOO_OFTEN));
     Refusal { why: format!("refused with status {status}"), asked }
 }
 
 /// Retry-After in seconds, or a date as in HTTP.
-fn waiting_time(text: &str, wall: i64) -> Option<Duration> {
+fn waiting_time(text: &str, wall: Nanos) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -133,7 +133,7 @@ async fn ticket_address(slot: &Slot, ticket: &dyn Ticket, id: ConnectionId) -> R
         let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
         if !answer.status().is_success() {
             let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
-            return Err(refused(answer.status().as_u16(), header));
+            return Err(refused(answer.status().as_u16(), header, slot.shared.now()));
         }
         let body = Limited::new(answer.into_body(), TICKET_BYTES_MAX).collect().await;
         Ok(body.map_err(|error| Refusal::from(error.to_string()))?.to_bytes())
@@ -168,8 +168,8 @@ mod tests {
         assert_eq!(waiting_time("Wed, 21 Oct 2015 07:29:00 GMT", wall), Some(Duration::from_secs(60)));
         assert_eq!(waiting_time("Wed, 21 Oct 2015 07:27:00 GMT", wall), Some(Duration::ZERO));
         assert_eq!(waiting_time("soon", wall), None);
-        assert_eq!(refused(429, None).asked, Some(TOO_OFTEN));
-        assert_eq!(refused(503, None).asked, None);
-        assert_eq!(refused(503, Some("7")).asked, Some(Duration::from_secs(7)));
+        assert_eq!(refused(429, None, wall).asked, Some(TOO_OFTEN));
+        assert_eq!(refused(503, None, wall).asked, None);
+        assert_eq!(refused(503, Some("7"), wall).asked, Some(Duration::from_secs(7)));
     }
 }

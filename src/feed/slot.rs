@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use feeds::live::{Live, Stream};
+use feeds::time::Nanos;
 use feeds::venue::Venue;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
@@ -16,7 +17,6 @@ use super::connection::Phase;
 use super::delivery::{ConnectionId, Delivery};
 use super::dial::Dial;
 use super::watch::Patience;
-use crate::clock;
 
 /// What all slots share.
 pub struct Shared {
@@ -32,9 +32,17 @@ pub struct Shared {
     pub keepers: AtomicU64,
     /// What jitter follows from.
     pub seed: u64,
+    /// The wall clock.
+    pub wall: fn() -> Nanos,
 }
 
 impl Shared {
+    /// Nanoseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        (self.wall)()
+    }
+
     /// A number never given before.
     pub fn number(&self) -> ConnectionId {
         ConnectionId(self.next.fetch_add(1, Ordering::Relaxed))
@@ -228,7 +236,7 @@ impl Slot {
         let number = STATES.iter().position(|known| *known == state).unwrap_or(0);
         let before = self.counters.state.swap(number as u8, Ordering::Relaxed);
         if usize::from(before) != number || self.counters.since.load(Ordering::Relaxed) == 0 {
-            self.counters.since.store(clock::wall(), Ordering::Relaxed);
+            self.counters.since.store(self.shared.now(), Ordering::Relaxed);
         }
     }
 

@@ -206,3 +206,116 @@ fn channel_index(channel: Channel) -> usize {
         Channel::Quotes => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use feeds::number::Decimal;
+    use feeds::tick::{Rejection, Side, Trade};
+
+    const SILENCE: Duration = Duration::from_secs(30);
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn stream(native: &str) -> Stream {
+        Stream::new(native, Channel::Trades)
+    }
+
+    fn trade(symbol: u32, id: u64) -> Tick {
+        let one = Decimal::parse(b"1").unwrap();
+        Tick::new(SymbolId(symbol), 0, None, Event::Trade(Trade::new(Some(id), one, one, Side::Buy)))
+    }
+
+    /// A watch over `A` and `B`, met in the other order, at second 0.
+    fn watch() -> (Watch, Patience) {
+        let (mut watch, patience) = (Watch::new(SILENCE), Patience::new());
+        let symbols = [Symbol::new("foo", "B"), Symbol::new("foo", "A")];
+        watch.add(&stream("A"), &[], &patience, seconds(0));
+        for symbol in &symbols {
+            watch.meet(symbol);
+        }
+        watch.add(&stream("B"), &symbols, &patience, seconds(0));
+        (watch, patience)
+    }
+
+    fn remedies(overdue: &[Overdue]) -> Vec<(&str, u64, Remedy)> {
+        overdue.iter().map(|late| (late.stream.native.as_str(), late.silent.as_secs(), late.remedy)).collect()
+    }
+
+    #[test]
+    fn each_stream_is_overdue_by_itself_first_to_be_asked_again_then_to_be_replaced() {
+        let (mut watch, mut patience) = watch();
+        assert_eq!(watch.hear(&trade(1, 1), seconds(10)), Some(stream("A")), "its first data");
+        assert_eq!(watch.hear(&trade(1, 2), seconds(11)), None);
+        assert!(watch.overdue(&mut patience, seconds(29)).is_empty());
+        let overdue = watch.overdue(&mut patience, seconds(30));
+        assert_eq!(remedies(&overdue), [("B", 30, Remedy::Resubscribe)]);
+        assert!(watch.overdue(&mut patience, seconds(31)).is_empty(), "said once");
+        let overdue = watch.overdue(&mut patience, seconds(60));
+        assert_eq!(remedies(&overdue), [("A", 49, Remedy::Resubscribe), ("B", 60, Remedy::Reconnect)]);
+        assert_eq!(patience, [(stream("B"), 1)].into());
+    }
+
+    #[test]
+    fn history_and_what_cannot_be_read_and_other_channels_are_no_sign_of_life() {
+        let (mut watch, mut patience) = watch();
+        let mut past = trade(0, 1);
+        past.history = true;
+        let mut rejected = trade(0, 2);
+        rejected.event = Event::Rejected(Rejection::BadTime);
+        assert_eq!([watch.hear(&past, seconds(29)), watch.hear(&rejected, seconds(29))], [None, None]);
+        assert_eq!(watch.hear(&trade(7, 1), seconds(29)), None, "a symbol that was never met");
+        assert_eq!(watch.overdue(&mut patience, seconds(30)).len(), 2);
+    }
+
+    #[test]
+    fn patience_doubles_up_to_1024_times_and_comes_down_when_lively() {
+        let (mut watch, mut patience) = watch();
+        watch.remove(&stream("A"));
+        let mut now = 0;
+        for alarms in 0..40 {
+            let overdue = watch.overdue(&mut patience, seconds(now));
+            assert!(overdue.len() <= 1, "{alarms}");
+            now += SILENCE.as_secs() << DOUBLINGS_MAX;
+        }
+        assert_eq!(patience[&stream("B")], DOUBLINGS_MAX);
+        // One step down each time that patience has gone by in liveliness: all ten within twice the longest.
+        let longest = SILENCE.as_secs() << DOUBLINGS_MAX;
+        let end = now + 2 * longest + 20 * u64::from(DOUBLINGS_MAX);
+        let mut steps = Vec::new();
+        while now < end {
+            now += 20;
+            watch.hear(&trade(0, now), seconds(now));
+            assert!(watch.overdue(&mut patience, seconds(now)).is_empty());
+            steps.push(patience[&stream("B")]);
+        }
+        steps.dedup();
+        assert_eq!(steps, (0..=DOUBLINGS_MAX).rev().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_newest_by_the_venue_is_a_sign_of_life_unless_it_is_one_that_we_lack() {
+        let (mut watch, mut patience) = watch();
+        watch.remove(&stream("B"));
+        watch.hear(&trade(1, 7), seconds(1));
+        watch.newest(SymbolId(1), 7, seconds(20));
+        assert!(watch.overdue(&mut patience, seconds(49)).is_empty());
+        watch.newest(SymbolId(1), 8, seconds(40));
+        assert_eq!(remedies(&watch.overdue(&mut patience, seconds(50))), [("A", 30, Remedy::Resubscribe)]);
+    }
+
+    #[test]
+    fn what_is_removed_is_not_missed_and_what_is_added_again_begins_anew() {
+        let (mut watch, mut patience) = watch();
+        watch.remove(&stream("A"));
+        watch.remove(&stream("B"));
+        assert!(watch.overdue(&mut patience, seconds(3_600)).is_empty());
+        let symbols = [Symbol::new("foo", "B"), Symbol::new("foo", "A")];
+        watch.add(&stream("A"), &symbols, &patience, seconds(3_600));
+        assert_eq!(watch.hear(&trade(1, 1), seconds(3_629)), Some(stream("A")));
+        assert!(watch.overdue(&mut patience, seconds(3_658)).is_empty());
+        assert_eq!(watch.overdue(&mut patience, seconds(3_659)).len(), 1);
+    }
+}

@@ -102,6 +102,10 @@ impl Venue for Gemini {
         }
     }
 
+    fn native(&self, written: &str) -> String {
+        written.to_ascii_uppercase()
+    }
+
     fn open(&self) -> Box<dyn Session> {
         Box::new(GeminiSession::default())
     }

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Connection, Outgoing, SEND_WITHIN};
-use crate::clock;
 use crate::feed::slot::lock;
 use crate::feed::watch::Remedy;
 
@@ -26,7 +25,7 @@ impl Connection {
             let every = Duration::from_secs(u64::from(self.slot.live.ping_seconds.unwrap_or(1).max(1)));
             self.app_ping_at = Some(now + every);
             let mut out = Output::default();
-            self.inbound.session.ping(clock::wall(), &mut out);
+            self.inbound.session.ping(self.slot.shared.now(), &mut out);
             for text in out.sends.into_iter().rev() {
                 self.outbox.push_front(Outgoing { text, streams: Vec::new() });
             }
@@ -92,7 +91,7 @@ impl Connection {
             self.request(&again, false);
             for chunk in again.chunks(self.slot.live.streams_per_request.max(1)) {
                 let mut out = Output::default();
-                self.inbound.session.subscribe(chunk, clock::wall(), &mut out);
+                self.inbound.session.subscribe(chunk, self.slot.shared.now(), &mut out);
                 self.enqueue(out, &[]);
             }
         }

@@ -22,7 +22,6 @@ use super::inbound::Inbound;
 use super::open::{Opening, Refusal, close_frame, open};
 use super::slot::{Slot, SlotState, lock};
 use super::watch::Watch;
-use crate::clock;
 use crate::config::limits::COMPLAINTS_SHOWN;
 
 /// How often silences and deadlines are looked at: what is late is noticed within a second.
@@ -138,7 +137,7 @@ impl Connection {
         let lifetime = slot.live.lifetime_seconds.map(|s| Duration::from_secs(u64::from(s)));
         Connection {
             id: opening.id,
-            inbound: Inbound::new(slot.venue, opening.id),
+            inbound: Inbound::new(slot.venue, opening.id, slot.shared.wall),
             watch: Watch::new(slot.silence),
             origin,
             have: BTreeSet::new(),
@@ -178,7 +177,8 @@ impl Connection {
         drop(socket);
         let mut rest = Box::<Output>::default();
         inbound.session.finish(&mut rest);
-        let closed = Delivery::Closed { connection: id, why: why.clone(), received_at: clock::wall(), rest };
+        let closed =
+            Delivery::Closed { connection: id, why: why.clone(), received_at: slot.shared.now(), rest };
         // Without limit: that it ended must be known. If nobody is there any more, nobody needs to.
         let _ = slot.shared.deliveries.send(closed).await;
         lock(&slot.open).remove(&id);
@@ -190,10 +190,15 @@ impl Connection {
             self.slot.enter(SlotState::Subscribing);
         }
         let (venue, address) = (self.slot.venue, self.slot.address.shown());
-        self.deliver(Delivery::Opened { connection: self.id, venue, address, received_at: clock::wall() })
-            .await?;
+        self.deliver(Delivery::Opened {
+            connection: self.id,
+            venue,
+            address,
+            received_at: self.slot.shared.now(),
+        })
+        .await?;
         let mut out = Output::default();
-        self.inbound.session.greet(clock::wall(), &mut out);
+        self.inbound.session.greet(self.slot.shared.now(), &mut out);
         self.enqueue(out, &[]);
         Ok(())
     }
@@ -263,9 +268,9 @@ impl Connection {
         for chunk in streams.chunks(self.slot.live.streams_per_request.max(1)) {
             let mut out = Output::default();
             if subscribe {
-                self.inbound.session.subscribe(chunk, clock::wall(), &mut out);
+                self.inbound.session.subscribe(chunk, self.slot.shared.now(), &mut out);
             } else {
-                self.inbound.session.unsubscribe(chunk, clock::wall(), &mut out);
+                self.inbound.session.unsubscribe(chunk, self.slot.shared.now(), &mut out);
             }
             self.enqueue(out, if subscribe { chunk } else { &[] });
         }
@@ -444,7 +449,7 @@ impl Connection {
     async fn alarm(&self, what: String) -> Result<(), String> {
         self.slot.counters.alarms.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(connection = self.id.0, what);
-        self.deliver(Delivery::Alarm { connection: self.id, what, received_at: clock::wall() }).await
+        self.deliver(Delivery::Alarm { connection: self.id, what, received_at: self.slot.shared.now() }).await
     }
 
     async fn deliver(&self, delivery: Delivery) -> Result<(), String> {

@@ -4,4 +4,6 @@ mod outages;
 mod server;
 mod session;
 mod silence;
+mod symbols;
+mod tickets;
 mod venue;

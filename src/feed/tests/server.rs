@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use feeds::live::{Channel, Live};
+use feeds::live::{Channel, Live, Ticket};
 use feeds::tick::Event;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::venue::venue;
+use super::venue::{venue, with_ticket};
 use crate::feed::address::Address;
 use crate::feed::budget::Budgets;
 use crate::feed::delivery::Delivery;
@@ -38,6 +38,12 @@ pub(super) enum Turn {
     Panic,
     /// Nobody there.
     Unreachable,
+}
+
+impl PipeDial {
+    pub(super) fn new(wires: mpsc::Sender<DuplexStream>) -> PipeDial {
+        PipeDial { wires, addresses: Mutex::default(), script: Mutex::default() }
+    }
 }
 
 impl Dial for PipeDial {
@@ -74,28 +80,41 @@ pub(super) struct Setting {
     pub(super) silence: Duration,
     pub(super) room: usize,
     pub(super) script: Vec<Turn>,
+    pub(super) ticket: Option<&'static dyn Ticket>,
 }
 
 impl Setting {
     /// `count` symbols, `S0` and on, with trades; an hour of silence allowed.
     pub(super) fn new(live: Live, count: usize) -> Setting {
         let symbols = (0..count).map(|n| format!("S{n}")).collect();
-        Setting { live, symbols, silence: Duration::from_secs(3_600), room: 10_000, script: Vec::new() }
+        Setting {
+            live,
+            symbols,
+            silence: Duration::from_secs(3_600),
+            room: 10_000,
+            script: Vec::new(),
+            ticket: None,
+        }
     }
 
     pub(super) fn start(self) -> Scene {
         let (wires_in, wires) = mpsc::channel(1_000);
         let (deliveries_in, deliveries) = mpsc::channel(self.room);
-        let script = Mutex::new(self.script.into());
-        let dial = Arc::new(PipeDial { wires: wires_in, addresses: Mutex::default(), script });
+        let dial = Arc::new(PipeDial::new(wires_in));
+        dial.script.lock().unwrap().extend(self.script);
         let spec = FeedSpec {
-            venue: venue(self.live),
+            venue: self.ticket.map_or_else(|| venue(self.live), |ticket| with_ticket(self.live, ticket)),
             symbols: self.symbols,
             channels: vec![Channel::Trades],
             url: Some("ws://127.0.0.1:9100/foo".to_owned()),
             silence: self.silence,
         };
-        let options = FeedOptions { dial: dial.clone(), budgets: Arc::new(Budgets::default()), seed: 7 };
+        let options = FeedOptions {
+            dial: dial.clone(),
+            budgets: Arc::new(Budgets::default()),
+            seed: 7,
+            wall: crate::clock::wall,
+        };
         let start = Instant::now();
         let feeds = Feeds::start(&[spec], deliveries_in, options).unwrap();
         Scene { feeds, deliveries, wires, dial, start }

@@ -1,7 +1,7 @@
 //! A made-up venue whose frames are words: `trade A 7`, `ack A:trades`, `refuse A:trades`, `newest A 7`, `ending`.
 
 use feeds::frame::{Frame, FrameError, FrameKind};
-use feeds::live::{Channel, Live, Notice, Rate, Route, Stream};
+use feeds::live::{Channel, Live, Notice, Rate, Route, Stream, Ticket};
 use feeds::number::Decimal;
 use feeds::symbol::SymbolTable;
 use feeds::tick::{Event, Side, Tick, Trade};
@@ -22,14 +22,29 @@ pub(super) const LIVE: Live = Live {
 
 /// A venue of these limits, for as long as the test process lives.
 pub(super) fn venue(live: Live) -> &'static Foo {
-    Box::leak(Box::new(Foo(live)))
+    Box::leak(Box::new(Foo { id: "foo", live, ticket: None }))
 }
 
-pub(super) struct Foo(Live);
+/// One of another name, at another address.
+pub(super) fn named(id: &'static str, url: &'static str, live: Live) -> &'static Foo {
+    let routes = Box::leak(Box::new([Route { url, channels: &Channel::ALL }]));
+    Box::leak(Box::new(Foo { id, live: Live { routes, ..live }, ticket: None }))
+}
+
+/// One whose address has to be asked for.
+pub(super) fn with_ticket(live: Live, ticket: &'static dyn Ticket) -> &'static Foo {
+    Box::leak(Box::new(Foo { id: "foo", live, ticket: Some(ticket) }))
+}
+
+pub(super) struct Foo {
+    id: &'static str,
+    live: Live,
+    ticket: Option<&'static dyn Ticket>,
+}
 
 impl Venue for Foo {
     fn id(&self) -> &'static str {
-        "foo"
+        self.id
     }
 
     fn name(&self) -> &'static str {
@@ -65,7 +80,15 @@ impl Venue for Foo {
     }
 
     fn live(&self) -> Option<&'static Live> {
-        Some(Box::leak(Box::new(self.0)))
+        Some(Box::leak(Box::new(self.live)))
+    }
+
+    fn native(&self, written: &str) -> String {
+        written.to_ascii_uppercase()
+    }
+
+    fn ticket(&self) -> Option<&'static dyn Ticket> {
+        self.ticket
     }
 }
 

@@ -126,6 +126,10 @@ impl Venue for Binance {
         }
     }
 
+    fn native(&self, written: &str) -> String {
+        written.to_ascii_uppercase()
+    }
+
     fn open(&self) -> Box<dyn Session> {
         Box::new(BinanceSession::default())
     }
