@@ -29,6 +29,8 @@ mod json;
 
 mod requests;
 
+mod past;
+
 mod verdict;
 
 mod word;

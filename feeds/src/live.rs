@@ -70,19 +70,35 @@ impl Rate {
     }
 }
 
-/// A kind of connection: most venues have one, some serve channels from different addresses.
+/// A kind of connection: most venues have one, some serve channels or symbols from different addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The whole address, `wss://…`.
     pub url: &'static str,
-    /// The channels that it carries. No channel is carried by two routes of a venue.
+    /// The channels that it carries.
     pub channels: &'static [Channel],
+    /// What the symbols that it carries end with; empty for any.
+    pub ending: &'static str,
+}
+
+impl Route {
+    /// A route that carries everything.
+    #[must_use]
+    pub const fn all(url: &'static str) -> Route {
+        Route { url, channels: &Channel::ALL, ending: "" }
+    }
+
+    /// True if `stream` can be had there.
+    #[must_use]
+    pub fn carries(&self, stream: &Stream) -> bool {
+        self.channels.contains(&stream.channel) && stream.native.ends_with(self.ending)
+    }
 }
 
 /// A venue's limits and habits, as its documentation has them. Where the documentation is silent, the careful side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Live {
-    /// Where to connect.
+    /// Where to connect: the first one that carries a stream has it.
     pub routes: &'static [Route],
     /// Most streams of one connection.
     pub streams_per_connection: usize,
@@ -101,10 +117,10 @@ pub struct Live {
 }
 
 impl Live {
-    /// The route that carries `channel`.
+    /// The place in [`Live::routes`] of the route that carries `stream`.
     #[must_use]
-    pub fn route(&self, channel: Channel) -> Option<&'static Route> {
-        self.routes.iter().find(|route| route.channels.contains(&channel))
+    pub fn route(&self, stream: &Stream) -> Option<usize> {
+        self.routes.iter().position(|route| route.carries(stream))
     }
 }
 
@@ -142,24 +158,37 @@ pub enum Notice {
 pub trait Ticket: Sync {
     /// The address to post an empty body to.
     fn url(&self) -> &'static str;
-    /// The address of a connection by the answer. `number` tells this process's connections apart.
+    /// What the answer grants. `number` tells this process's connections apart.
     ///
     /// # Errors
     /// If the answer is none.
-    fn address(&self, answer: &[u8], number: u64) -> Result<String, FrameError>;
+    fn admission(&self, answer: &[u8], number: u64) -> Result<Admission, FrameError>;
+}
+
+/// What a ticket grants: one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The whole address, `wss://…`.
+    pub address: String,
+    /// How often [`crate::venue::Session::ping`] is due there, in place of [`Live::ping_seconds`].
+    pub ping_seconds: Option<u32>,
 }
 
 /// Asking for trades of the past by their ids, to close a gap.
+///
+/// Where ids count up with holes, or trades are asked for by time, an answer may end before the last one wanted. Whoever
+/// asks goes on behind the last trade that came.
 pub trait PastTrades: Sync {
+    /// How trades are asked for and how far back that reaches, in a few words.
+    fn reach(&self) -> &'static str;
     /// Scheme and host: `https://api.binance.com`.
     fn host(&self) -> &'static str;
     /// Most trades of one answer.
     fn per_request(&self) -> u64;
     /// Requests that one address may make.
     fn requests(&self) -> Rate;
-    /// Path and query of the request for trades `first` to `last` of `native`; no more than
-    /// [`PastTrades::per_request`] of them.
-    fn path(&self, native: &str, first: u64, last: u64) -> String;
+    /// Path and query of the request for these trades; no more than [`PastTrades::per_request`] of them.
+    fn path(&self, range: &PastRange<'_>) -> String;
     /// The trades of an answer, in the order of their ids, none outside `first` to `last`.
     ///
     /// # Errors
@@ -170,6 +199,21 @@ pub trait PastTrades: Sync {
         symbols: &mut SymbolTable,
         out: &mut Vec<Tick>,
     ) -> Result<(), FrameError>;
+}
+
+/// Which trades of the past are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct PastRange<'a> {
+    /// The symbol as on the wire.
+    pub native: &'a str,
+    /// The first id.
+    pub first: u64,
+    /// The last id.
+    pub last: u64,
+    /// When the trade before the first one happened, for venues that are asked by time.
+    pub after: Nanos,
+    /// When the trade behind the last one happened.
+    pub before: Nanos,
 }
 
 /// What was asked for, and what was answered.

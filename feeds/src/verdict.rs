@@ -11,6 +11,13 @@ const NAME_CHARS: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Fault(Cow<'static, str>);
 
+impl Fault {
+    /// The fault of `payload`.
+    pub(crate) fn about(self, payload: &[u8]) -> FrameError {
+        FrameError::new(self.0, payload)
+    }
+}
+
 impl From<&'static str> for Fault {
     fn from(why: &'static str) -> Fault {
         Fault(Cow::Borrowed(why))
@@ -30,7 +37,7 @@ pub(crate) fn kind_of(payload: &[u8], read: impl FnOnce(&[u8]) -> Result<FrameKi
     if trimmed.is_empty() {
         return FrameKind::Blank;
     }
-    read(trimmed).unwrap_or_else(|fault| FrameKind::Broken(FrameError::new(fault.0, trimmed)))
+    read(trimmed).unwrap_or_else(|fault| FrameKind::Broken(fault.about(trimmed)))
 }
 
 /// Ticks, or a frame of `kind` that was passed over because there was none in it.

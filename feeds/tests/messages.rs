@@ -185,22 +185,31 @@ fn rows_in_their_table_are_what_they_are() {
     }
 }
 
-/// An answer of a venue itself to a request for trades of the past, whose ids count up.
+/// Answers of the venues themselves to requests for trades of the past: file, venue, symbol, number of trades.
+const PAST: &[(&str, &str, &str, usize)] = &[
+    ("deribit/http_get_last_trades.json", "deribit", "ETH-PERPETUAL", 10),
+    ("kraken/http_trades.json.gz", "kraken", "BTC/USDT", 1_000),
+];
+
 #[test]
-fn trades_of_the_past_are_read_from_a_real_answer() {
+fn trades_of_the_past_are_read_from_real_answers() {
     let Some(folder) = messages() else { return };
-    let body = fs::read(folder.join("deribit/http_get_last_trades.json")).unwrap();
-    let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    let rows = answer["result"]["trades"].as_array().unwrap();
-    let said: Vec<u64> = rows.iter().map(|row| row["trade_seq"].as_u64().unwrap()).collect();
-    let (first, last) = (said[0], said[said.len() - 1]);
-    let native = rows[0]["instrument_name"].as_str().unwrap();
-    let request = PastRequest { native, first, last, received_at: 1_800_000_000_000_000_000, body: &body };
-    let (mut symbols, mut ticks) = (SymbolTable::new("deribit"), Vec::new());
-    let past = by_id("deribit").unwrap().past_trades().unwrap();
-    past.decode(&request, &mut symbols, &mut ticks).unwrap();
-    let id = |event: Event| if let Event::Trade(trade) = event { trade.id() } else { None };
-    let found: Vec<Option<u64>> = ticks.iter().map(|tick| id(tick.event)).collect();
-    assert!(!found.is_empty());
-    assert_eq!(found, said.into_iter().map(Some).collect::<Vec<_>>());
+    for &(file, venue, native, count) in PAST {
+        let body = read(&folder.join(file));
+        let past = by_id(venue).unwrap().past_trades().unwrap();
+        let decode = |first, last| {
+            let request =
+                PastRequest { native, first, last, received_at: 1_800_000_000_000_000_000, body: &body };
+            let (mut symbols, mut ticks) = (SymbolTable::new(venue), Vec::new());
+            past.decode(&request, &mut symbols, &mut ticks).unwrap();
+            ticks
+        };
+        let id = |event: Event| if let Event::Trade(trade) = event { trade.id() } else { None };
+        let all: Vec<u64> = decode(0, u64::MAX).iter().filter_map(|tick| id(tick.event)).collect();
+        assert_eq!(all.len(), count, "{file}");
+        let (first, last) = (all[0], all[all.len() - 1]);
+        assert_eq!(all, (first..=last).collect::<Vec<_>>(), "{file}: ids count up by one");
+        let inner: Vec<Option<u64>> = decode(first + 1, last - 1).iter().map(|tick| id(tick.event)).collect();
+        assert_eq!(inner, (first + 1..last).map(Some).collect::<Vec<_>>(), "{file}");
+    }
 }

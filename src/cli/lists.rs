@@ -4,23 +4,90 @@ use std::io::Write;
 
 use anyhow::Result;
 use feeds::formats::FORMATS;
+use feeds::live::{Channel, Live, Rate};
+use feeds::venue::{DuplicateKey, Venue};
 use feeds::venues::VENUES;
 
 use super::args::{CheckArgs, StatsArgs};
 use crate::config::{Catalogue, Config, Listen, WINDOW_KINDS, duration};
 use crate::stat::{SETS, STATISTICS};
 
-/// `tapedeck venues`: id, name, channels, and what shows that nothing is missing.
+/// `tapedeck venues`: a paragraph for each. Its first line is id and name; below it channels, how repeats are known,
+/// what keeps a connection alive, limits, past trades, and what shows that nothing is missing.
 pub(super) fn venues(out: &mut dyn Write) -> Result<()> {
-    let rows = VENUES.iter().map(|venue| {
-        [
-            venue.id().to_owned(),
-            venue.name().to_owned(),
-            venue.channels().join(","),
-            venue.completeness().to_owned(),
-        ]
-    });
-    print(out, rows.collect())
+    for (index, venue) in VENUES.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}  {}", venue.id(), venue.name())?;
+        for (label, fact) in facts(*venue) {
+            writeln!(out, "  {label:9} {fact}")?;
+        }
+    }
+    Ok(())
+}
+
+fn facts(venue: &dyn Venue) -> Vec<(&'static str, String)> {
+    let source = if venue.live().is_some() { "live and from files" } else { "from files only" };
+    let mut facts = vec![("channels", format!("{}, {source}", venue.channels().join(" and ")))];
+    let mut repeats = format!("trades: {}", repeats(venue.trade_key()));
+    if venue.channels().contains(&Channel::Quotes.name()) {
+        repeats += &format!("; quotes: {}", self::repeats(venue.quote_key()));
+    }
+    facts.push(("repeats", repeats));
+    if let Some(live) = venue.live() {
+        facts.push(("life", life(venue, live)));
+        facts.push(("limits", limits(live)));
+        let past = venue.past_trades().map_or_else(
+            || "cannot be asked for".to_owned(),
+            |past| {
+                format!(
+                    "asked for {}, {} an answer, {}",
+                    past.reach(),
+                    past.per_request(),
+                    rate(past.requests(), "request")
+                )
+            },
+        );
+        facts.push(("past", past));
+    }
+    facts.push(("missing", venue.completeness().to_owned()));
+    facts
+}
+
+fn repeats(key: DuplicateKey) -> &'static str {
+    match key {
+        DuplicateKey::Contiguous => "by id, which counts up by one",
+        DuplicateKey::Unique => "by id",
+        DuplicateKey::Row => "by id, price, size, side and time together",
+        DuplicateKey::None => "nothing tells",
+    }
+}
+
+fn life(venue: &dyn Venue, live: &Live) -> String {
+    let ping = match live.ping_seconds {
+        Some(seconds) if venue.ticket().is_some() => {
+            format!("a message each {seconds} s, or as the ticket says")
+        }
+        Some(seconds) => format!("a message each {seconds} s"),
+        None => "WebSocket's pings and what the venue sends".to_owned(),
+    };
+    let end = live.lifetime_seconds.map(|seconds| format!("; ended by it after {} h", seconds / 3_600));
+    format!("{ping}; dead after {} s without a byte{}", live.dead_seconds, end.unwrap_or_default())
+}
+
+fn limits(live: &Live) -> String {
+    format!(
+        "{} streams a connection, {} a request; {}, {}",
+        live.streams_per_connection,
+        live.streams_per_request,
+        rate(live.requests, "request"),
+        rate(live.connects, "connection"),
+    )
+}
+
+fn rate(rate: Rate, what: &str) -> String {
+    format!("{} {what}{} in {} s", rate.count, if rate.count == 1 { "" } else { "s" }, rate.seconds)
 }
 
 /// `tapedeck stats`: name, type, formula; or the sets with their members.
@@ -86,4 +153,47 @@ fn print<const N: usize>(out: &mut dyn Write, rows: Vec<[String; N]>) -> Result<
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_venue_says_what_it_is() {
+        let mut out = Vec::new();
+        venues(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let paragraphs: Vec<&str> = text.split("\n\n").collect();
+        assert_eq!(paragraphs.len(), VENUES.len());
+        for (paragraph, venue) in paragraphs.iter().zip(VENUES) {
+            assert!(paragraph.starts_with(&format!("{}  {}\n", venue.id(), venue.name())), "{paragraph}");
+            let labels: Vec<&str> =
+                paragraph.lines().skip(1).map(|line| line.split_whitespace().next().unwrap()).collect();
+            let live = ["channels", "repeats", "life", "limits", "past", "missing"];
+            let files = ["channels", "repeats", "missing"];
+            let expected = if venue.live().is_some() { &live[..] } else { &files[..] };
+            assert_eq!(labels, expected, "{paragraph}");
+        }
+    }
+
+    #[test]
+    fn what_a_venue_says_is_in_words() {
+        static LIVE: Live = Live {
+            routes: &[],
+            streams_per_connection: 7,
+            streams_per_request: 2,
+            requests: Rate::new(1, 3),
+            connects: Rate::new(300, 300),
+            ping_seconds: None,
+            dead_seconds: 65,
+            lifetime_seconds: Some(86_400),
+        };
+        assert_eq!(
+            limits(&LIVE),
+            "7 streams a connection, 2 a request; 1 request in 3 s, 300 connections in 300 s"
+        );
+        let life = life(VENUES[0], &LIVE);
+        assert!(life.ends_with("; dead after 65 s without a byte; ended by it after 24 h"), "{life}");
+    }
 }

@@ -39,6 +39,8 @@ pub(super) struct Opening {
     pub(super) socket: WebSocketStream<Metered>,
     /// Bytes that came in.
     pub(super) bytes: Arc<AtomicU64>,
+    /// How often the venue wants the session's sign of life on this one, if it said so.
+    pub(super) ping_seconds: Option<u32>,
 }
 
 /// Why there is none.
@@ -63,11 +65,12 @@ pub(super) async fn open(slot: &Slot, phase: &Phase) -> Result<Opening, Refusal>
     }
     let id = slot.shared.number();
     let opening = async {
-        let address = match slot.venue.ticket() {
-            Some(ticket) => ticket_address(slot, ticket, id).await?,
-            None => slot.address.clone(),
+        let (address, ping_seconds) = match slot.venue.ticket() {
+            Some(ticket) => admission(slot, ticket, id).await?,
+            None => (slot.address.clone(), None),
         };
-        handshake(slot, &address, id).await
+        let opening = handshake(slot, &address, id).await?;
+        Ok(Opening { ping_seconds, ..opening })
     };
     match timeout(OPEN_WITHIN, opening).await {
         Ok(result) => result,
@@ -84,7 +87,7 @@ async fn handshake(slot: &Slot, address: &Address, id: ConnectionId) -> Result<O
         .max_write_buffer_size(WRITE_BYTES_MAX);
     let wire = Metered::new(wire, bytes.clone());
     match tokio_tungstenite::client_async_with_config(address.request(), wire, Some(config)).await {
-        Ok((socket, _)) => Ok(Opening { id, socket, bytes }),
+        Ok((socket, _)) => Ok(Opening { id, socket, bytes, ping_seconds: None }),
         Err(WsError::Http(answer)) => {
             let status = answer.status().as_u16();
             let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
@@ -114,8 +117,12 @@ fn waiting_time(text: &str, wall: Nanos) -> Option<Duration> {
     Some(Duration::from_nanos(u64::try_from(date.saturating_sub(wall)).unwrap_or(0)))
 }
 
-/// Asks the venue for the address of a connection.
-async fn ticket_address(slot: &Slot, ticket: &dyn Ticket, id: ConnectionId) -> Result<Address, Refusal> {
+/// Asks the venue for the address of a connection, and how often it wants a sign of life there.
+async fn admission(
+    slot: &Slot,
+    ticket: &dyn Ticket,
+    id: ConnectionId,
+) -> Result<(Address, Option<u32>), Refusal> {
     let moved = |text: &str| {
         let address = Address::parse(text).map_err(|error| error.to_string())?;
         Ok::<Address, String>(slot.base.as_ref().map_or(address.clone(), |base| address.moved_to(base)))
@@ -139,8 +146,8 @@ async fn ticket_address(slot: &Slot, ticket: &dyn Ticket, id: ConnectionId) -> R
         Ok(body.map_err(|error| Refusal::from(error.to_string()))?.to_bytes())
     };
     let body = beside(asking, driver).await?;
-    let address = ticket.address(&body, u64::from(id.0)).map_err(|error| error.to_string())?;
-    Ok(moved(&address)?)
+    let admission = ticket.admission(&body, u64::from(id.0)).map_err(|error| error.to_string())?;
+    Ok((moved(&admission.address)?, admission.ping_seconds))
 }
 
 /// Waits for `asking` while `driver` moves its bytes.

@@ -31,8 +31,7 @@ pub fn place(live: &Live, loads: &[Load], streams: &[Stream]) -> (Vec<Placement>
     let mut placed: Vec<Placement> = Vec::new();
     let mut homeless = Vec::new();
     for stream in streams {
-        let carries = |route: &&feeds::live::Route| route.channels.contains(&stream.channel);
-        let Some(route) = live.routes.iter().position(|route| carries(&route)) else {
+        let Some(route) = live.route(stream) else {
             homeless.push(stream.clone());
             continue;
         };
@@ -58,8 +57,8 @@ mod tests {
 
     static LIVE: Live = Live {
         routes: &[
-            Route { url: "wss://foo/trades", channels: &[Channel::Trades] },
-            Route { url: "wss://foo/quotes", channels: &[Channel::Quotes] },
+            Route { url: "wss://foo/trades", channels: &[Channel::Trades], ending: "" },
+            Route { url: "wss://foo/quotes", channels: &[Channel::Quotes], ending: "" },
         ],
         streams_per_connection: 3,
         streams_per_request: 2,
@@ -94,6 +93,23 @@ mod tests {
         let (placed, _) = place(&LIVE, &loads, &trades(0..3));
         let shape: Vec<(usize, usize)> = placed.iter().map(|p| (p.connection, p.streams.len())).collect();
         assert_eq!(shape, [(2, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn symbols_take_the_first_route_whose_ending_they_have() {
+        static BY_ENDING: [Route; 2] =
+            [Route { ending: "_USD", ..Route::all("wss://foo/btc") }, Route::all("wss://foo/rest")];
+        let live = Live { routes: &BY_ENDING, ..LIVE };
+        let streams = ["A_USD", "A_USDT", "B_USD"].map(|name| Stream::new(name, Channel::Trades));
+        let (placed, _) = place(&live, &[], &streams);
+        let names = |placement: &Placement| -> Vec<String> {
+            placement.streams.iter().map(|stream| stream.native.clone()).collect()
+        };
+        let shape: Vec<(usize, Vec<String>)> = placed.iter().map(|p| (p.route, names(p))).collect();
+        assert_eq!(
+            shape,
+            [(0, vec!["A_USD".to_owned(), "B_USD".to_owned()]), (1, vec!["A_USDT".to_owned()])]
+        );
     }
 
     #[test]

@@ -41,12 +41,11 @@ pub(super) struct Binance {
 
 pub(super) static SPOT: Binance =
     Binance { venue: "binance", kind: Kind::Spot, rest: "/api/v3/historicalTrades" };
-pub(super) static US: Binance =
-    Binance { venue: "binance-us", kind: Kind::Spot, rest: "/api/v3/historicalTrades" };
+pub(super) static US: Binance = Binance { venue: "binance-us", kind: Kind::Spot, rest: "/api/v3/trades" };
 pub(super) static USDM: Binance =
-    Binance { venue: "binance-usdm", kind: Kind::UsdMargined, rest: "/fapi/v1/historicalTrades" };
+    Binance { venue: "binance-usdm", kind: Kind::UsdMargined, rest: "/fapi/v1/trades" };
 pub(super) static COINM: Binance =
-    Binance { venue: "binance-coinm", kind: Kind::CoinMargined, rest: "/dapi/v1/historicalTrades" };
+    Binance { venue: "binance-coinm", kind: Kind::CoinMargined, rest: "/dapi/v1/trades" };
 
 impl Protocol for Binance {
     fn venue(&self) -> &'static str {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use feeds::frame::{Frame, FrameKind};
-use feeds::live::{Channel, Notice, PastRequest, Stream};
+use feeds::live::{Channel, Notice, PastRange, PastRequest, Stream};
 use feeds::symbol::SymbolTable;
 use feeds::tick::{Event, Tick};
 use feeds::venue::{Output, Session, Venue};
@@ -168,7 +168,7 @@ impl Client {
         last: u64,
     ) -> Vec<Tick> {
         let past = self.venue.past_trades().unwrap();
-        let path = past.path(native, first, last);
+        let path = past.path(&PastRange { native, first, last, after: 0, before: clock::wall() });
         let (head, body) = get(simulator, &format!("/{}{path}", self.venue.id())).await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         let request = PastRequest { native, first, last, received_at: clock::wall(), body: body.as_bytes() };

@@ -16,10 +16,11 @@
 use serde::Deserialize;
 
 use crate::frame::{Frame, FrameError, FrameKind};
-use crate::json::{Sink, Token, quote, trade};
-use crate::live::{Channel, Live, Notice, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::json::{Reason, Sink, Token, quote, trade};
+use crate::live::{Channel, Live, Notice, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
 use crate::number::Decimal;
 use crate::offset::VenueClock;
+use crate::past::{self, PastTrade};
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
 use crate::tick::{Event, Rejection, Side, Tick};
@@ -42,7 +43,7 @@ pub(super) static BITFLYER: BitFlyer = BitFlyer;
 /// The documentation of the stream names no limits; these are well below those of requests, 500 in 5 minutes. Nothing
 /// comes while a market rests, such as in the nightly maintenance, so a silence is long before it means something.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.lightstream.bitflyer.com/json-rpc", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws.lightstream.bitflyer.com/json-rpc")],
     streams_per_connection: 50,
     streams_per_request: 1,
     requests: Rate::new(10, 1),
@@ -157,15 +158,8 @@ struct Complaint {
     message: String,
 }
 
-/// A trade of an execution, with its id and time.
-struct Executed {
-    id: u64,
-    time: Result<Nanos, TimeError>,
-    event: Result<Event, Rejection>,
-}
-
 impl Execution<'_> {
-    fn executed(&self) -> Result<Executed, &'static str> {
+    fn executed(&self) -> Result<PastTrade, Reason> {
         let id = self.id.whole().ok_or("an id that is no number")?;
         let price = self.price.decimal().ok_or("a price that is no number")?;
         let size = self.size.decimal().ok_or("a size that is no number")?;
@@ -175,7 +169,7 @@ impl Execution<'_> {
             br#""""# => Side::Unknown,
             _ => return Err("a side that is none"),
         };
-        Ok(Executed { id, time: time(self.exec_date)?, event: trade(Some(id), price, size, side) })
+        Ok(PastTrade { id, time: time(self.exec_date)?, event: trade(Some(id), price, size, side) })
     }
 }
 
@@ -237,14 +231,14 @@ impl BitFlyerSession {
         sink: &mut Sink<'_>,
     ) -> Result<FrameKind, Fault> {
         let rows: Vec<Execution<'_>> = serde_json::from_slice(message.0)?;
-        let trades: Vec<Executed> = rows.iter().map(Execution::executed).collect::<Result<_, _>>()?;
+        let trades: Vec<PastTrade> = rows.iter().map(Execution::executed).collect::<Result<_, _>>()?;
         if let Some(newest) = trades.iter().filter_map(|trade| trade.time.ok()).max() {
             self.clock.observe(sink.received_at, newest, sink.out);
         }
         let any = !trades.is_empty();
         if any {
             let symbol = sink.symbols.intern(product.as_bytes());
-            for Executed { time, event, .. } in trades {
+            for PastTrade { time, event, .. } in trades {
                 sink.put(symbol, time, event);
             }
         }
@@ -328,8 +322,15 @@ impl PastTrades for Past {
         Rate::new(250, 300)
     }
 
-    fn path(&self, native: &str, first: u64, last: u64) -> String {
-        let (before, after) = (last.saturating_add(1), first.saturating_sub(1));
+    fn reach(&self) -> &'static str {
+        "by id, of the last 31 days"
+    }
+
+    /// Both ids are exclusive. The newest come first, up to the count: where more than that lie between, the older ones
+    /// are asked for by a range that ends before them.
+    fn path(&self, range: &PastRange<'_>) -> String {
+        let (before, after) = (range.last.saturating_add(1), range.first.saturating_sub(1));
+        let native = range.native;
         format!("/v1/getexecutions?product_code={native}&count={PAST_TRADES}&before={before}&after={after}")
     }
 
@@ -339,22 +340,13 @@ impl PastTrades for Past {
         symbols: &mut SymbolTable,
         out: &mut Vec<Tick>,
     ) -> Result<(), FrameError> {
-        let broken = |why: String| FrameError::new(why, request.body);
-        let rows: Vec<Execution<'_>> =
-            serde_json::from_slice(request.body).map_err(|error| broken(error.to_string()))?;
-        let trades: Result<Vec<Executed>, &str> = rows.iter().map(Execution::executed).collect();
-        let mut trades = trades.map_err(|why| broken(why.to_owned()))?;
-        trades.retain(|trade| (request.first..=request.last).contains(&trade.id));
-        trades.sort_by_key(|trade| trade.id);
-        let mut output = Output::default();
-        let symbol = symbols.intern(request.native.as_bytes());
-        let mut sink = Sink { received_at: Some(request.received_at), symbols, out: &mut output };
-        for Executed { time, event, .. } in trades {
-            sink.put(symbol, time, event);
-        }
-        out.append(&mut output.ticks);
-        Ok(())
+        past::read(request, symbols, out, rows)
     }
+}
+
+fn rows(body: &[u8]) -> Result<Vec<PastTrade>, Fault> {
+    let rows: Vec<Execution<'_>> = serde_json::from_slice(body)?;
+    rows.iter().map(|row| Ok(row.executed()?)).collect()
 }
 
 #[cfg(test)]
@@ -420,7 +412,7 @@ mod tests {
         assert!(Past.decode(&cut, &mut symbols, &mut ticks).is_err());
         assert_eq!(ticks.len(), 2);
         assert_eq!(
-            Past.path("FOO_JPY", 6, 8),
+            Past.path(&PastRange { native: "FOO_JPY", first: 6, last: 8, after: 0, before: 0 }),
             "/v1/getexecutions?product_code=FOO_JPY&count=500&before=9&after=5"
         );
     }

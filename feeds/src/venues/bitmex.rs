@@ -56,7 +56,7 @@ const TOO_MANY: &[u8] = b"429";
 /// The venue tells of 40 connections that one address has left, and of 720 subscriptions an hour. It says nothing by
 /// itself while nothing happens, but answers each `ping`.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.bitmex.com/realtime", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws.bitmex.com/realtime")],
     streams_per_connection: 200,
     streams_per_request: 10,
     requests: Rate::new(600, 3_600),

@@ -42,7 +42,7 @@ const PASSED_OVER: &[(&str, &str)] = &[
 /// The venue ends connections after 90 days. Nothing is said of how many streams one may have or how fast they may be
 /// asked for; each is a message of its own.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.bitstamp.net", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws.bitstamp.net")],
     streams_per_connection: 200,
     streams_per_request: 1,
     requests: Rate::new(10, 1),

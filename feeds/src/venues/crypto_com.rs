@@ -54,7 +54,7 @@ pub(super) static CRYPTO_COM: CryptoCom = CryptoCom;
 
 /// 400 subscriptions a connection and 100 requests a second; a heartbeat comes every 30 s.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://stream.crypto.com/exchange/v1/market", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://stream.crypto.com/exchange/v1/market")],
     streams_per_connection: 400,
     streams_per_request: 100,
     requests: Rate::new(10, 1),

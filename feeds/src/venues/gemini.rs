@@ -46,7 +46,7 @@ pub(super) static GEMINI: Gemini = Gemini;
 
 /// The documentation names no limits for this feed, so these are the careful side.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.gemini.com", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws.gemini.com")],
     streams_per_connection: 100,
     streams_per_request: 20,
     requests: Rate::new(5, 1),

@@ -46,7 +46,7 @@ pub(super) static HYPERLIQUID: Hyperliquid = Hyperliquid;
 /// An address has 1,000 subscriptions, 2,000 messages a minute and 30 new connections a minute; half of the first two,
 /// since others may share it. The server hangs up where it has sent nothing for 60 s.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://api.hyperliquid.xyz/ws", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://api.hyperliquid.xyz/ws")],
     streams_per_connection: 500,
     streams_per_request: 1,
     requests: Rate::new(1_000, 60),

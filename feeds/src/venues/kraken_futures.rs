@@ -37,7 +37,7 @@ pub(super) static FUTURES: KrakenFutures = KrakenFutures;
 /// 100 requests a second; a connection without a ping for a minute is closed, WebSocket's own will do. How many streams
 /// one carries, and how many connections there may be, is not said.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://futures.kraken.com/ws/v1", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://futures.kraken.com/ws/v1")],
     streams_per_connection: 200,
     streams_per_request: 50,
     requests: Rate::new(50, 1),

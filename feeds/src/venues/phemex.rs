@@ -40,7 +40,7 @@ pub(super) static PHEMEX: Phemex = Phemex;
 
 /// 20 subscriptions a connection, 20 requests a second. It hangs up 30 s after the last sign of life.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.phemex.com", channels: &[Channel::Trades] }],
+    routes: &[Route { channels: &[Channel::Trades], ..Route::all("wss://ws.phemex.com") }],
     streams_per_connection: 20,
     streams_per_request: 1,
     requests: Rate::new(10, 1),

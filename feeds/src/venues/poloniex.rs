@@ -38,7 +38,7 @@ pub(super) static POLONIEX: Poloniex = Poloniex;
 /// 2,000 connections an address and 500 requests a second; it hangs up where nothing was sent to it for 30 s. What one
 /// connection carries is not said, so that is the careful side.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.poloniex.com/ws/public", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws.poloniex.com/ws/public")],
     streams_per_connection: 200,
     streams_per_request: 50,
     requests: Rate::new(50, 1),

@@ -42,7 +42,7 @@ pub(super) static UPBIT: Upbit = Upbit;
 /// An address has 5 connections and 5 messages a second, 100 messages a minute. One message holds everything that a
 /// connection wants, so its bound is that of the connection.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://api.upbit.com/websocket/v1", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://api.upbit.com/websocket/v1")],
     streams_per_connection: 200,
     streams_per_request: 200,
     requests: Rate::new(1, 1),

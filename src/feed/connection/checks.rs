@@ -22,8 +22,7 @@ impl Connection {
         }
         self.check_life(now).await?;
         if self.app_ping_at.is_some_and(|at| now >= at) {
-            let every = Duration::from_secs(u64::from(self.slot.live.ping_seconds.unwrap_or(1).max(1)));
-            self.app_ping_at = Some(now + every);
+            self.app_ping_at = self.app_ping_every.map(|every| now + every);
             let mut out = Output::default();
             self.inbound.session.ping(self.slot.shared.now(), &mut out);
             for text in out.sends.into_iter().rev() {

@@ -92,6 +92,8 @@ struct Connection {
     alive: (u64, Instant),
     /// A ping of ours is out since the last sign of life.
     asked_for_life: bool,
+    /// How often the session's own sign of life is due.
+    app_ping_every: Option<Duration>,
     app_ping_at: Option<Instant>,
     lifetime_at: Option<Instant>,
     unready_said: bool,
@@ -135,6 +137,8 @@ impl Connection {
     fn new(slot: Arc<Slot>, phase: Arc<Phase>, opening: Opening, jitter: Duration) -> Connection {
         let origin = Instant::now();
         let lifetime = slot.live.lifetime_seconds.map(|s| Duration::from_secs(u64::from(s)));
+        let app_ping_every = opening.ping_seconds.or(slot.live.ping_seconds);
+        let app_ping_every = app_ping_every.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
         Connection {
             id: opening.id,
             inbound: Inbound::new(slot.venue, opening.id, slot.shared.wall),
@@ -148,7 +152,8 @@ impl Connection {
             send_at: None,
             alive: (0, origin),
             asked_for_life: false,
-            app_ping_at: slot.live.ping_seconds.map(|s| origin + Duration::from_secs(u64::from(s))),
+            app_ping_every,
+            app_ping_at: app_ping_every.map(|every| origin + every),
             // An hour of a day early, and up to half of that earlier still.
             lifetime_at: lifetime.map(|life| origin + life - life / 24 - jitter.min(life / 48)),
             unready_said: false,

@@ -10,7 +10,7 @@ use feeds::venue::{DuplicateKey, Endpoint, Output, Session, Venue};
 
 /// The limits of the made-up venue; tests change what they are about.
 pub(super) const LIVE: Live = Live {
-    routes: &[Route { url: "wss://foo.example/stream", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://foo.example/stream")],
     streams_per_connection: 10,
     streams_per_request: 5,
     requests: Rate::new(5, 1),

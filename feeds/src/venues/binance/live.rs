@@ -4,18 +4,20 @@ use serde::Deserialize;
 
 use super::Market;
 use crate::frame::FrameError;
-use crate::json::{Sink, Token, trade};
-use crate::live::{Channel, Live, Notice, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::json::{Token, trade};
+use crate::live::{Channel, Live, Notice, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::past::{self, PastTrade};
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
 use crate::tick::{Side, Tick};
-use crate::time::{Nanos, TimeError, Unit};
+use crate::time::Unit;
 use crate::venue::Output;
+use crate::verdict::Fault;
 
 /// A day: the venue then ends the connection.
 const LIFETIME_SECONDS: u32 = 24 * 3_600;
 /// Most trades of one answer.
-const PAST_TRADES: u64 = 500;
+const PAST_TRADES: u64 = 1_000;
 
 /// The server pings every 20 s.
 const fn spot(routes: &'static [Route]) -> Live {
@@ -36,17 +38,13 @@ const fn futures(routes: &'static [Route]) -> Live {
     Live { streams_per_connection: 200, requests: Rate::new(8, 1), dead_seconds: 400, ..spot(routes) }
 }
 
-pub(super) static SPOT: Live =
-    spot(&[Route { url: "wss://stream.binance.com:9443/stream", channels: &Channel::ALL }]);
+pub(super) static SPOT: Live = spot(&[Route::all("wss://stream.binance.com:9443/stream")]);
 
-pub(super) static US: Live =
-    spot(&[Route { url: "wss://stream.binance.us:9443/stream", channels: &Channel::ALL }]);
+pub(super) static US: Live = spot(&[Route::all("wss://stream.binance.us:9443/stream")]);
 
-pub(super) static USDM: Live =
-    futures(&[Route { url: "wss://fstream.binance.com/public/stream", channels: &Channel::ALL }]);
+pub(super) static USDM: Live = futures(&[Route::all("wss://fstream.binance.com/public/stream")]);
 
-pub(super) static COINM: Live =
-    futures(&[Route { url: "wss://dstream.binance.com/stream", channels: &Channel::ALL }]);
+pub(super) static COINM: Live = futures(&[Route::all("wss://dstream.binance.com/stream")]);
 
 /// A request to subscribe or unsubscribe.
 pub(super) fn request(method: &str, streams: &[Stream], requests: &mut Requests) -> String {
@@ -95,17 +93,23 @@ pub(super) fn answer(payload: &[u8], requests: &mut Requests, out: &mut Output) 
     }
 }
 
-/// `historicalTrades` of one market: `[{"id":1,"price":"1.0","qty":"2","time":1700000000000,"isBuyerMaker":true},…]`.
+/// Trades of one market: `[{"id":1,"price":"1.0","qty":"2","time":1700000000000,"isBuyerMaker":true},…]`.
+///
+/// Spot has `historicalTrades` from any id on. Elsewhere that wants an account's key, so only the newest trades can be
+/// had; those of futures leave out what is not the market's.
 pub(super) struct Past {
     host: &'static str,
     path: &'static str,
+    /// True if trades can be asked for by id.
+    by_id: bool,
 }
 
 pub(super) fn past(market: Market, us: bool) -> &'static Past {
-    static SPOT: Past = Past { host: "https://api.binance.com", path: "/api/v3" };
-    static US: Past = Past { host: "https://api.binance.us", path: "/api/v3" };
-    static USDM: Past = Past { host: "https://fapi.binance.com", path: "/fapi/v1" };
-    static COINM: Past = Past { host: "https://dapi.binance.com", path: "/dapi/v1" };
+    static SPOT: Past =
+        Past { host: "https://api.binance.com", path: "/api/v3/historicalTrades", by_id: true };
+    static US: Past = Past { host: "https://api.binance.us", path: "/api/v3/trades", by_id: false };
+    static USDM: Past = Past { host: "https://fapi.binance.com", path: "/fapi/v1/trades", by_id: false };
+    static COINM: Past = Past { host: "https://dapi.binance.com", path: "/dapi/v1/trades", by_id: false };
     match market {
         Market::Spot if us => &US,
         Market::Spot => &SPOT,
@@ -116,7 +120,7 @@ pub(super) fn past(market: Market, us: bool) -> &'static Past {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PastTrade<'a> {
+struct PastRow<'a> {
     id: u64,
     #[serde(borrow)]
     price: Token<'a>,
@@ -128,6 +132,10 @@ struct PastTrade<'a> {
 }
 
 impl PastTrades for Past {
+    fn reach(&self) -> &'static str {
+        if self.by_id { "by id" } else { "the newest 1,000 trades only" }
+    }
+
     fn host(&self) -> &'static str {
         self.host
     }
@@ -141,9 +149,13 @@ impl PastTrades for Past {
         Rate::new(60, 60)
     }
 
-    fn path(&self, native: &str, first: u64, last: u64) -> String {
-        let count = (last.saturating_sub(first) + 1).min(PAST_TRADES);
-        format!("{}/historicalTrades?symbol={native}&limit={count}&fromId={first}", self.path)
+    fn path(&self, range: &PastRange<'_>) -> String {
+        let (path, native) = (self.path, range.native);
+        if !self.by_id {
+            return format!("{path}?symbol={native}&limit={PAST_TRADES}");
+        }
+        let count = range.last.saturating_sub(range.first).saturating_add(1).min(PAST_TRADES);
+        format!("{path}?symbol={native}&limit={count}&fromId={}", range.first)
     }
 
     fn decode(
@@ -152,52 +164,55 @@ impl PastTrades for Past {
         symbols: &mut SymbolTable,
         out: &mut Vec<Tick>,
     ) -> Result<(), FrameError> {
-        let broken = |why: String| FrameError::new(why, request.body);
-        let rows: Vec<PastTrade<'_>> =
-            serde_json::from_slice(request.body).map_err(|error| broken(error.to_string()))?;
-        let mut output = Output::default();
-        let symbol = symbols.intern(request.native.as_bytes());
-        let mut sink = Sink { received_at: Some(request.received_at), symbols, out: &mut output };
-        for row in rows.iter().filter(|row| (request.first..=request.last).contains(&row.id)) {
-            let (price, size) = (row.price.decimal(), row.qty.decimal());
-            let (Some(price), Some(size)) = (price, size) else {
-                return Err(broken(format!("no price or size in trade {}", row.id)));
-            };
-            let time: Result<Nanos, TimeError> =
-                row.time.time(Unit::Millis).ok_or_else(|| broken(format!("no time in trade {}", row.id)))?;
-            let side = if row.is_buyer_maker { Side::Sell } else { Side::Buy };
-            sink.put(symbol, time, trade(Some(row.id), price, size, side));
-        }
-        out.append(&mut output.ticks);
-        Ok(())
+        past::read(request, symbols, out, rows)
     }
+}
+
+fn rows(body: &[u8]) -> Result<Vec<PastTrade>, Fault> {
+    let answer: Vec<PastRow<'_>> = serde_json::from_slice(body)?;
+    let mut rows = Vec::with_capacity(answer.len());
+    for row in answer {
+        let price = row.price.decimal().ok_or("no price in a trade")?;
+        let size = row.qty.decimal().ok_or("no size in a trade")?;
+        let time = row.time.time(Unit::Millis).ok_or("no time in a trade")?;
+        let side = if row.is_buyer_maker { Side::Sell } else { Side::Buy };
+        rows.push(PastTrade { id: row.id, time, event: trade(Some(row.id), price, size, side) });
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::past::tests::shown;
 
     #[test]
     fn past_trades_are_those_that_were_asked_for() {
-        let body =
-            br#"[{"id":6,"price":"1.5","qty":"2","quoteQty":"3","time":1700000000000,"isBuyerMaker":true},
+        let body = r#"[{"id":6,"price":"1.5","qty":"2","quoteQty":"3","time":1700000000000,"isBuyerMaker":true},
             {"id":7,"price":"1.6","qty":"1","time":1700000000001,"isBuyerMaker":false,"isBestMatch":true},
             {"id":8,"price":"1.7","qty":"1","time":1700000000002,"isBuyerMaker":false}]"#;
-        let request =
-            PastRequest { native: "FOO", first: 6, last: 7, received_at: 1_800_000_000_000_000_000, body };
-        let (mut symbols, mut ticks) = (SymbolTable::new("binance"), Vec::new());
-        past(Market::Spot, false).decode(&request, &mut symbols, &mut ticks).unwrap();
-        let shown: Vec<String> =
-            ticks.iter().map(|tick| format!("{} {:?}", tick.exchange_ts, tick.event)).collect();
-        assert_eq!(
-            shown,
-            [
-                "1700000000000000000 Trade(trade Some(6) 2 @ 1.5 Sell)",
-                "1700000000001000000 Trade(trade Some(7) 1 @ 1.6 Buy)"
-            ]
-        );
-        let cut = PastRequest { body: &body[..40], ..request };
-        assert!(past(Market::Spot, false).decode(&cut, &mut symbols, &mut ticks).is_err());
-        assert_eq!(ticks.len(), 2);
+        for past in [past(Market::Spot, false), past(Market::UsdMargined, false)] {
+            assert_eq!(
+                shown(past, "FOO", [6, 7], body).unwrap(),
+                [
+                    "1700000000000000000 Trade(trade Some(6) 2 @ 1.5 Sell)",
+                    "1700000000001000000 Trade(trade Some(7) 1 @ 1.6 Buy)"
+                ]
+            );
+            assert!(shown(past, "FOO", [6, 7], &body[..40]).is_err());
+            assert!(shown(past, "FOO", [6, 7], r#"{"code":-2014,"msg":"API-key format invalid."}"#).is_err());
+        }
+    }
+
+    #[test]
+    fn without_a_key_only_spot_is_asked_by_id() {
+        let range = PastRange { native: "FOO", first: 6, last: 7, after: 0, before: 0 };
+        let path = |market, us| past(market, us).path(&range);
+        assert_eq!(path(Market::Spot, false), "/api/v3/historicalTrades?symbol=FOO&limit=2&fromId=6");
+        assert_eq!(path(Market::Spot, true), "/api/v3/trades?symbol=FOO&limit=1000");
+        assert_eq!(path(Market::UsdMargined, false), "/fapi/v1/trades?symbol=FOO&limit=1000");
+        assert_eq!(path(Market::CoinMargined, false), "/dapi/v1/trades?symbol=FOO&limit=1000");
+        let all = PastRange { first: 0, last: u64::MAX, ..range };
+        assert!(past(Market::Spot, false).path(&all).contains("limit=1000"));
     }
 }

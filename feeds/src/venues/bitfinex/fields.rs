@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::json::{Cells, Reason, Sink, Token, trade};
 use crate::live::{Channel, Notice, Stream};
 use crate::number::Decimal;
+use crate::past::PastTrade;
 use crate::symbol::SymbolId;
 use crate::tick::{Rejection, Side, Tick};
 use crate::time::{Nanos, TimeError, Unit};
@@ -93,6 +94,12 @@ impl TradeRow {
             size: Decimal::parse(digits).map_err(|_| Rejection::BadNumber),
             side,
         })
+    }
+
+    /// The trade, for an answer about the past.
+    pub(super) fn past(&self) -> PastTrade {
+        let event = trade(Some(self.id), self.price, self.size, self.side);
+        PastTrade { id: self.id, time: self.time, event }
     }
 
     pub(super) fn put<'s>(&self, symbol: SymbolId, sink: &'s mut Sink<'_>) -> &'s mut Tick {

@@ -14,16 +14,17 @@
 //! captures have no such time. Documented at <https://docs.bitfinex.com/docs/ws-general>.
 
 mod fields;
+mod past;
 mod session;
 
 use self::fields::Said;
 use self::session::BitfinexSession;
-use crate::live::{Channel, Live, Rate, Route};
+use crate::live::{Live, PastTrades, Rate, Route};
 use crate::venue::{DuplicateKey, Endpoint, Session, Venue};
 
 /// Each channel has a sign of life every 15 s. Each subscription is a message of its own.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://api-pub.bitfinex.com/ws/2", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://api-pub.bitfinex.com/ws/2")],
     streams_per_connection: 25,
     streams_per_request: 1,
     requests: Rate::new(10, 1),
@@ -82,5 +83,9 @@ impl Venue for Bitfinex {
 
     fn live(&self) -> Option<&'static Live> {
         Some(&LIVE)
+    }
+
+    fn past_trades(&self) -> Option<&'static dyn PastTrades> {
+        Some(&past::Past)
     }
 }

@@ -21,14 +21,11 @@ const fn market(routes: &'static [Route], streams_per_request: usize) -> Live {
 }
 
 /// A request may name 10 streams.
-pub(super) static SPOT: Live =
-    market(&[Route { url: "wss://stream.bybit.com/v5/public/spot", channels: &Channel::ALL }], 10);
+pub(super) static SPOT: Live = market(&[Route::all("wss://stream.bybit.com/v5/public/spot")], 10);
 
-pub(super) static LINEAR: Live =
-    market(&[Route { url: "wss://stream.bybit.com/v5/public/linear", channels: &Channel::ALL }], 100);
+pub(super) static LINEAR: Live = market(&[Route::all("wss://stream.bybit.com/v5/public/linear")], 100);
 
-pub(super) static INVERSE: Live =
-    market(&[Route { url: "wss://stream.bybit.com/v5/public/inverse", channels: &Channel::ALL }], 100);
+pub(super) static INVERSE: Live = market(&[Route::all("wss://stream.bybit.com/v5/public/inverse")], 100);
 
 /// What is sent every [`PING_SECONDS`].
 pub(super) const PING: &str = r#"{"op":"ping"}"#;

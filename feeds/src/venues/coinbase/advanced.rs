@@ -42,7 +42,7 @@ pub(in crate::venues) static ADVANCED: Advanced = Advanced;
 /// 8 messages and 8 connections a second without an account; a heartbeat each second. How many streams one connection
 /// carries is not said.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://advanced-trade-ws.coinbase.com", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://advanced-trade-ws.coinbase.com")],
     streams_per_connection: 200,
     streams_per_request: 50,
     requests: Rate::new(8, 1),

@@ -6,11 +6,13 @@ use serde::Deserialize;
 
 use super::taker_side;
 use crate::frame::FrameError;
-use crate::json::{Reason, Sink, Token, trade};
-use crate::live::{Channel, Live, Notice, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::json::{Reason, Token, trade};
+use crate::live::{Channel, Live, Notice, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::past::{self, PastTrade};
 use crate::symbol::SymbolTable;
 use crate::tick::Tick;
 use crate::venue::Output;
+use crate::verdict::Fault;
 
 /// Most trades of one answer.
 const PAST_TRADES: u64 = 1_000;
@@ -18,7 +20,7 @@ const PAST_TRADES: u64 = 1_000;
 /// 100 messages a second and 8 connections a second; a heartbeat each second for every product with trades. How many
 /// streams one connection carries is not said.
 pub(super) static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws-feed.exchange.coinbase.com", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws-feed.exchange.coinbase.com")],
     streams_per_connection: 200,
     streams_per_request: 50,
     requests: Rate::new(100, 1),
@@ -137,7 +139,7 @@ pub(super) fn request(kind: &str, streams: &[Stream]) -> String {
 pub(super) struct Past;
 
 #[derive(Deserialize)]
-struct PastTrade<'a> {
+struct PastRow<'a> {
     trade_id: u64,
     #[serde(borrow)]
     side: Token<'a>,
@@ -163,7 +165,12 @@ impl PastTrades for Past {
         Rate::new(3, 1)
     }
 
-    fn path(&self, native: &str, first: u64, last: u64) -> String {
+    fn reach(&self) -> &'static str {
+        "by id"
+    }
+
+    fn path(&self, range: &PastRange<'_>) -> String {
+        let PastRange { native, first, last, .. } = *range;
         let last = last.min(first.saturating_add(PAST_TRADES - 1));
         let (count, after) = (last.saturating_sub(first) + 1, last.saturating_add(1));
         format!("/products/{native}/trades?limit={count}&after={after}")
@@ -175,25 +182,21 @@ impl PastTrades for Past {
         symbols: &mut SymbolTable,
         out: &mut Vec<Tick>,
     ) -> Result<(), FrameError> {
-        let broken = |why: String| FrameError::new(why, request.body);
-        let mut rows: Vec<PastTrade<'_>> =
-            serde_json::from_slice(request.body).map_err(|error| broken(error.to_string()))?;
-        rows.retain(|row| (request.first..=request.last).contains(&row.trade_id));
-        rows.sort_by_key(|row| row.trade_id);
-        let mut output = Output::default();
-        let symbol = symbols.intern(request.native.as_bytes());
-        let mut sink = Sink { received_at: Some(request.received_at), symbols, out: &mut output };
-        for row in rows {
-            let (price, size) = (row.price.decimal(), row.size.decimal());
-            let (time, side) = (row.time.time_in_words(), taker_side(row.side));
-            let (Some(price), Some(size), Some(time), Some(side)) = (price, size, time, side) else {
-                return Err(broken(format!("trade {} is not whole", row.trade_id)));
-            };
-            sink.put(symbol, time, trade(Some(row.trade_id), price, size, side));
-        }
-        out.append(&mut output.ticks);
-        Ok(())
+        past::read(request, symbols, out, rows)
     }
+}
+
+fn rows(body: &[u8]) -> Result<Vec<PastTrade>, Fault> {
+    let answer: Vec<PastRow<'_>> = serde_json::from_slice(body)?;
+    let mut rows = Vec::with_capacity(answer.len());
+    for row in answer {
+        let price = row.price.decimal().ok_or("no price in a trade")?;
+        let size = row.size.decimal().ok_or("no size in a trade")?;
+        let time = row.time.time_in_words().ok_or("no time in a trade")?;
+        let side = taker_side(row.side).ok_or("no side in a trade")?;
+        rows.push(PastTrade { id: row.trade_id, time, event: trade(Some(row.trade_id), price, size, side) });
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -238,8 +241,10 @@ mod tests {
 
     #[test]
     fn past_trades_are_those_that_were_asked_for_in_order() {
-        assert_eq!(Past.path("FOO-USD", 6, 7), "/products/FOO-USD/trades?limit=2&after=8");
-        assert_eq!(Past.path("FOO-USD", 1, 5_000), "/products/FOO-USD/trades?limit=1000&after=1001");
+        let path =
+            |first, last| Past.path(&PastRange { native: "FOO-USD", first, last, after: 0, before: 0 });
+        assert_eq!(path(6, 7), "/products/FOO-USD/trades?limit=2&after=8");
+        assert_eq!(path(1, 5_000), "/products/FOO-USD/trades?limit=1000&after=1001");
         let row = |id: u32, side: &str| {
             format!(
                 r#"{{"trade_id":{id},"side":"{side}","size":"2.50","price":"1.5","time":"2025-06-15T15:06:40.5Z"}}"#

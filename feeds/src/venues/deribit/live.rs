@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 
 use super::frames::{Envelope, TradeRow};
 use crate::frame::FrameError;
-use crate::json::{Sink, Token};
-use crate::live::{Channel, Live, Notice, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::json::Token;
+use crate::live::{Channel, Live, Notice, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::past::{self, PastTrade};
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
 use crate::tick::Tick;
 use crate::venue::Output;
+use crate::verdict::Fault;
 
 /// Most trades of one answer.
 const PAST_TRADES: u64 = 1_000;
@@ -20,7 +22,7 @@ const HEARTBEAT_SECONDS: u32 = 30;
 /// Credits come back for three and a third subscribing requests a second. How many connections may be opened in what
 /// time is not said.
 pub(super) static LIVE: Live = Live {
-    routes: &[Route { url: "wss://www.deribit.com/ws/api/v2", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://www.deribit.com/ws/api/v2")],
     streams_per_connection: 250,
     streams_per_request: 50,
     requests: Rate::new(3, 1),
@@ -142,8 +144,13 @@ impl PastTrades for Past {
         Rate::new(10, 1)
     }
 
-    fn path(&self, native: &str, first: u64, last: u64) -> String {
-        let count = last.saturating_sub(first).saturating_add(1).min(PAST_TRADES);
+    fn reach(&self) -> &'static str {
+        "by id, of the last 24 hours"
+    }
+
+    fn path(&self, range: &PastRange<'_>) -> String {
+        let PastRange { native, first, last, .. } = range;
+        let count = last.saturating_sub(*first).saturating_add(1).min(PAST_TRADES);
         format!(
             "/api/v2/public/get_last_trades_by_instrument?instrument_name={native}\
              &start_seq={first}&end_seq={last}&count={count}&sorting=asc"
@@ -156,23 +163,20 @@ impl PastTrades for Past {
         symbols: &mut SymbolTable,
         out: &mut Vec<Tick>,
     ) -> Result<(), FrameError> {
-        let broken = |why: String| FrameError::new(why, request.body);
-        let answer: Answer<'_> =
-            serde_json::from_slice(request.body).map_err(|error| broken(error.to_string()))?;
-        let rows = answer.result.trades.iter().map(TradeRow::found);
-        let mut found = rows.collect::<Result<Vec<_>, _>>().map_err(|why| broken(why.to_owned()))?;
-        found.retain(|trade| trade.symbol == request.native);
-        found.retain(|trade| (request.first..=request.last).contains(&trade.id));
-        found.sort_by_key(|trade| trade.id);
-        let mut output = Output::default();
-        let symbol = symbols.intern(request.native.as_bytes());
-        let mut sink = Sink { received_at: Some(request.received_at), symbols, out: &mut output };
-        for trade in found {
-            sink.put(symbol, trade.time, trade.event);
-        }
-        out.append(&mut output.ticks);
-        Ok(())
+        past::read(request, symbols, out, |body| rows(body, request.native))
     }
+}
+
+fn rows(body: &[u8], native: &str) -> Result<Vec<PastTrade>, Fault> {
+    let answer: Answer<'_> = serde_json::from_slice(body)?;
+    let mut rows = Vec::with_capacity(answer.result.trades.len());
+    for row in &answer.result.trades {
+        let found = row.found()?;
+        if found.symbol == native {
+            rows.push(PastTrade { id: found.id, time: found.time, event: found.event });
+        }
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

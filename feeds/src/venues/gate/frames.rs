@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Market;
 use crate::json::{Reason, Token, quote, trade};
 use crate::number::Decimal;
+use crate::past::PastTrade;
 use crate::tick::{Event, Rejection, Side};
 use crate::time::{Nanos, TimeError, Unit, parse_in};
 use crate::verdict::Fault;
@@ -162,6 +163,16 @@ pub(super) fn trades(market: Market, result: &[u8]) -> Result<Vec<Found<'_>>, Fa
         Market::Futures => rows::<FuturesTrade<'_>>(result)?.iter().map(FuturesTrade::found).collect(),
     };
     Ok(found?)
+}
+
+/// The spot trades of an answer about the past.
+pub(super) fn past_trades(body: &[u8]) -> Result<Vec<PastTrade>, Fault> {
+    let rows: Vec<SpotTrade<'_>> = serde_json::from_slice(body)?;
+    let row = |row: &SpotTrade<'_>| {
+        let Found { time, event, .. } = row.found()?;
+        Ok(PastTrade { id: row.id.whole().ok_or("no id in the trade")?, time, event })
+    };
+    rows.iter().map(row).collect()
 }
 
 /// The quote of a frame.

@@ -15,12 +15,13 @@
 //! <https://www.gate.com/docs/developers/futures/ws/en/>.
 
 mod frames;
+mod past;
 mod session;
 
 use self::frames::Envelope;
 use self::session::GateSession;
 use crate::json::Token;
-use crate::live::{Channel, Live, Rate, Route};
+use crate::live::{Live, PastTrades, Rate, Route};
 use crate::venue::{DuplicateKey, Endpoint, Session, Venue};
 
 /// One of Gate's markets.
@@ -69,10 +70,10 @@ pub(super) static SPOT: Gate = Gate {
     name: "Gate",
     endpoints: &[Endpoint { host: "api.gateio.ws", path: "/ws/v4" }],
     market: Market::Spot,
-    live: &live(&[Route { url: "wss://api.gateio.ws/ws/v4/", channels: &Channel::ALL }]),
+    live: &live(&[Route::all("wss://api.gateio.ws/ws/v4/")]),
 };
 
-/// What is settled in BTC has an address of its own, which only captures name.
+/// What is settled in BTC has an address of its own; its contracts end with `_USD`, the others with `_USDT`.
 pub(super) static FUTURES: Gate = Gate {
     id: "gate-futures",
     name: "Gate futures",
@@ -81,7 +82,10 @@ pub(super) static FUTURES: Gate = Gate {
         Endpoint { host: "fx-ws.gateio.ws", path: "/v4/ws/btc" },
     ],
     market: Market::Futures,
-    live: &live(&[Route { url: "wss://fx-ws.gateio.ws/v4/ws/usdt", channels: &Channel::ALL }]),
+    live: &live(&[
+        Route { ending: "_USD", ..Route::all("wss://fx-ws.gateio.ws/v4/ws/btc") },
+        Route::all("wss://fx-ws.gateio.ws/v4/ws/usdt"),
+    ]),
 };
 
 impl Venue for Gate {
@@ -130,5 +134,9 @@ impl Venue for Gate {
 
     fn live(&self) -> Option<&'static Live> {
         Some(self.live)
+    }
+
+    fn past_trades(&self) -> Option<&'static dyn PastTrades> {
+        (self.market == Market::Spot).then_some(&past::Past)
     }
 }

@@ -23,7 +23,7 @@ mod session;
 
 use self::inflate::Inflater;
 use self::session::{HtxSession, Message, native};
-use crate::live::{Channel, Live, Rate, Route};
+use crate::live::{Live, Rate, Route};
 use crate::venue::{DuplicateKey, Endpoint, Session, Venue};
 
 /// One of HTX's markets.
@@ -60,7 +60,7 @@ pub(super) static SPOT: Htx = Htx {
         Endpoint { host: "api.htx.com", path: "" },
     ],
     owns: is_spot,
-    live: &live(&[Route { url: "wss://api-aws.huobi.pro/ws", channels: &Channel::ALL }]),
+    live: &live(&[Route::all("wss://api-aws.huobi.pro/ws")]),
 };
 
 pub(super) static LINEAR: Htx = Htx {
@@ -68,7 +68,7 @@ pub(super) static LINEAR: Htx = Htx {
     name: "HTX USDT-margined swaps",
     endpoints: &[Endpoint { host: "api.hbdm.com", path: "/linear-swap-ws" }],
     owns: |symbol| symbol.contains("-USDT"),
-    live: &live(&[Route { url: "wss://api.hbdm.com/linear-swap-ws", channels: &Channel::ALL }]),
+    live: &live(&[Route::all("wss://api.hbdm.com/linear-swap-ws")]),
 };
 
 pub(super) static COIN: Htx = Htx {
@@ -76,7 +76,7 @@ pub(super) static COIN: Htx = Htx {
     name: "HTX coin-margined swaps",
     endpoints: &[Endpoint { host: "api.hbdm.com", path: "/swap-ws" }],
     owns: |symbol| symbol.ends_with("-USD"),
-    live: &live(&[Route { url: "wss://api.hbdm.com/swap-ws", channels: &Channel::ALL }]),
+    live: &live(&[Route::all("wss://api.hbdm.com/swap-ws")]),
 };
 
 fn is_spot(symbol: &str) -> bool {

@@ -138,6 +138,6 @@ fn quote_of(tokens: [Token<'_>; 4]) -> Result<Result<Quote, Rejection>, Reason> 
 }
 
 /// A time in seconds with a fraction.
-fn seconds(token: Token<'_>) -> Option<Result<Nanos, TimeError>> {
+pub(super) fn seconds(token: Token<'_>) -> Option<Result<Nanos, TimeError>> {
     token.number().map(|digits| parse_in(digits, Unit::Seconds))
 }

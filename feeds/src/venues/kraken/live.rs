@@ -10,7 +10,7 @@ use crate::venue::Output;
 /// Some 150 connections in ten minutes. A heartbeat each second once anything is subscribed, and a connection that is
 /// silent for a minute is closed. How many streams one carries, and how fast they may be asked for, is not said.
 pub(super) static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.kraken.com/v2", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws.kraken.com/v2")],
     streams_per_connection: 200,
     streams_per_request: 50,
     requests: Rate::new(5, 1),

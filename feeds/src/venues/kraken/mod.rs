@@ -18,6 +18,7 @@
 
 mod arrays;
 mod live;
+mod past;
 mod session;
 
 use serde::Deserialize;
@@ -25,7 +26,7 @@ use serde::de::IgnoredAny;
 
 use self::session::KrakenSession;
 use crate::json::Token;
-use crate::live::Live;
+use crate::live::{Live, PastTrades};
 use crate::venue::{DuplicateKey, Endpoint, Session, Venue};
 
 /// Kraken's spot market.
@@ -82,6 +83,10 @@ impl Venue for Kraken {
 
     fn live(&self) -> Option<&'static Live> {
         Some(&live::LIVE)
+    }
+
+    fn past_trades(&self) -> Option<&'static dyn PastTrades> {
+        Some(&past::Past)
     }
 }
 

@@ -26,12 +26,16 @@ use self::frames::Message;
 use self::session::KucoinSession;
 use crate::frame::FrameError;
 use crate::json::Token;
-use crate::live::{Channel, Live, Rate, Route, Ticket};
+use crate::live::{Admission, Live, Rate, Route, Ticket};
 use crate::venue::{DuplicateKey, Endpoint, Session, Venue};
 
-/// A token is good for a day. The address is the one that answers mostly give; the answer decides.
+/// Longest time between signs of life that is taken from an answer, in seconds: far above any that were seen.
+const PING_SECONDS_MAX: u32 = 120;
+
+/// A token is good for a day. The address and how often to show a sign of life are those that answers mostly give; the
+/// answer decides.
 static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws-api-spot.kucoin.com/", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws-api-spot.kucoin.com/")],
     streams_per_connection: 300,
     streams_per_request: 100,
     requests: Rate::new(50, 10),
@@ -101,7 +105,8 @@ impl Venue for Kucoin {
     }
 }
 
-/// `{"code":"200000","data":{"token":"…","instanceServers":[{"endpoint":"wss://…/","protocol":"websocket",…}]}}`
+/// `{"code":"200000","data":{"token":"…","instanceServers":[{"endpoint":"wss://…/","pingInterval":18000,…}]}}`, the interval
+/// in milliseconds.
 struct Bullet;
 
 #[derive(Deserialize)]
@@ -117,8 +122,17 @@ struct Grant {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Server {
     endpoint: String,
+    ping_interval: Option<u64>,
+}
+
+impl Server {
+    fn ping_seconds(&self) -> Option<u32> {
+        let seconds = u32::try_from(self.ping_interval? / 1_000).ok()?;
+        (1..=PING_SECONDS_MAX).contains(&seconds).then_some(seconds)
+    }
 }
 
 impl Ticket for Bullet {
@@ -126,13 +140,16 @@ impl Ticket for Bullet {
         "https://api.kucoin.com/api/v1/bullet-public"
     }
 
-    fn address(&self, answer: &[u8], number: u64) -> Result<String, FrameError> {
+    fn admission(&self, answer: &[u8], number: u64) -> Result<Admission, FrameError> {
         let granted: Granted =
             serde_json::from_slice(answer).map_err(|error| FrameError::new(error.to_string(), answer))?;
         let Grant { token, instance_servers } = granted.data;
         let is_safe = |server: &&Server| server.endpoint.starts_with("wss://");
         match instance_servers.iter().find(is_safe) {
-            Some(server) => Ok(format!("{}?token={token}&connectId={number}", server.endpoint)),
+            Some(server) => Ok(Admission {
+                address: format!("{}?token={token}&connectId={number}", server.endpoint),
+                ping_seconds: server.ping_seconds(),
+            }),
             None => Err(FrameError::new("no server with a wss:// address in the answer", answer)),
         }
     }
@@ -146,11 +163,17 @@ mod tests {
     fn the_address_is_in_the_answer() {
         let answer = br#"{"code":"200000","data":{"token":"abc==.d","instanceServers":[
             {"endpoint":"ws://a.example/","protocol":"websocket","pingInterval":18000,"pingTimeout":10000},
-            {"endpoint":"wss://b.example/x","protocol":"websocket"}]}}"#;
-        let address = Bullet.address(answer, 7).unwrap();
-        assert_eq!(address, "wss://b.example/x?token=abc==.d&connectId=7");
+            {"endpoint":"wss://b.example/x","protocol":"websocket","pingInterval":25500}]}}"#;
+        let admission = Bullet.admission(answer, 7).unwrap();
+        assert_eq!(admission.address, "wss://b.example/x?token=abc==.d&connectId=7");
+        assert_eq!(admission.ping_seconds, Some(25));
+        for (interval, seconds) in [("null", None), ("999", None), ("1000", Some(1)), ("121000", None)] {
+            let text = String::from_utf8_lossy(answer).replace("25500", interval);
+            let admission = Bullet.admission(text.as_bytes(), 7).unwrap();
+            assert_eq!(admission.ping_seconds, seconds, "{interval}");
+        }
         for wrong in ["", "{}", r#"{"data":{"token":"a","instanceServers":[]}}"#, r#"{"code":"400100"}"#] {
-            assert!(Bullet.address(wrong.as_bytes(), 7).is_err(), "{wrong}");
+            assert!(Bullet.admission(wrong.as_bytes(), 7).is_err(), "{wrong}");
         }
     }
 }

@@ -4,19 +4,20 @@ use serde::Deserialize;
 
 use super::frames::TradeRow;
 use crate::frame::FrameError;
-use crate::json::{Sink, Token};
-use crate::live::{Channel, Live, Notice, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::json::Token;
+use crate::live::{Channel, Live, Notice, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::past::{self, PastTrade};
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
 use crate::tick::Tick;
-use crate::venue::Output;
+use crate::verdict::Fault;
 
 /// Most trades of one answer.
 const PAST_TRADES: u64 = 100;
 
 /// A connection may send 480 requests an hour, of 64 KiB each, and is ended when nothing went over it for 30 s.
 pub(super) static LIVE: Live = Live {
-    routes: &[Route { url: "wss://ws.okx.com:8443/ws/v5/public", channels: &Channel::ALL }],
+    routes: &[Route::all("wss://ws.okx.com:8443/ws/v5/public")],
     streams_per_connection: 400,
     streams_per_request: 100,
     requests: Rate::new(480, 3_600),
@@ -94,9 +95,15 @@ impl PastTrades for Past {
         Rate::new(20, 2)
     }
 
-    fn path(&self, native: &str, first: u64, last: u64) -> String {
-        let count = last.saturating_sub(first).saturating_add(1).min(PAST_TRADES);
-        let behind = last.saturating_add(1);
+    fn reach(&self) -> &'static str {
+        "by id, of the last three months"
+    }
+
+    /// `after` is the id below which to begin, and no more than a hundred of the newest below it come. Ids of other rows
+    /// than those asked for may be among them: one order's fills are one trade here and several there.
+    fn path(&self, range: &PastRange<'_>) -> String {
+        let (native, behind) = (range.native, range.last.saturating_add(1));
+        let count = range.last.saturating_sub(range.first).saturating_add(1).min(PAST_TRADES);
         format!("/api/v5/market/history-trades?instId={native}&type=1&after={behind}&limit={count}")
     }
 
@@ -106,29 +113,20 @@ impl PastTrades for Past {
         symbols: &mut SymbolTable,
         out: &mut Vec<Tick>,
     ) -> Result<(), FrameError> {
-        let broken = |why: String| FrameError::new(why, request.body);
-        let answer: Answer<'_> =
-            serde_json::from_slice(request.body).map_err(|error| broken(error.to_string()))?;
-        if answer.code.whole() != Some(0) {
-            return Err(broken("not the answer that was asked for".to_owned()));
-        }
-        let mut found = answer
-            .data
-            .iter()
-            .map(TradeRow::found)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|why| broken(why.to_owned()))?;
-        found.retain(|trade| (request.first..=request.last).contains(&trade.id));
-        found.sort_by_key(|trade| trade.id);
-        let mut output = Output::default();
-        let symbol = symbols.intern(request.native.as_bytes());
-        let mut sink = Sink { received_at: Some(request.received_at), symbols, out: &mut output };
-        for trade in found {
-            sink.put(symbol, trade.time, trade.event);
-        }
-        out.append(&mut output.ticks);
-        Ok(())
+        past::read(request, symbols, out, rows)
     }
+}
+
+fn rows(body: &[u8]) -> Result<Vec<PastTrade>, Fault> {
+    let answer: Answer<'_> = serde_json::from_slice(body)?;
+    if answer.code.whole() != Some(0) {
+        return Err("not the answer that was asked for".into());
+    }
+    let row = |row: &TradeRow<'_>| {
+        let found = row.found()?;
+        Ok(PastTrade { id: found.id, time: found.time, event: found.event })
+    };
+    answer.data.iter().map(row).collect()
 }
 
 #[cfg(test)]
@@ -159,7 +157,10 @@ mod tests {
                 "1700000000001000000 Trade(trade Some(7) 3 @ 1.6 Sell)"
             ]
         );
-        assert!(PAST.path("FOO-USDT", 6, 7).ends_with("?instId=FOO-USDT&type=1&after=8&limit=2"));
+        assert!(
+            PAST.path(&PastRange { native: "FOO-USDT", first: 6, last: 7, after: 0, before: 0 })
+                .ends_with("?instId=FOO-USDT&type=1&after=8&limit=2")
+        );
         let errors = [&body[..40], br#"{"code":"51001","msg":"no such instrument","data":[]}"#];
         for body in errors {
             assert!(PAST.decode(&PastRequest { body, ..request }, &mut symbols, &mut ticks).is_err());
