@@ -1,5 +1,6 @@
 //! Feeds against a scripted server, over pipes in memory, in virtual time: nothing here waits for a clock.
 
+mod lifetimes;
 mod outages;
 mod server;
 mod session;
