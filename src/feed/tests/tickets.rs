@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use feeds::frame::FrameError;
-use feeds::live::{Channel, Ticket};
+use feeds::live::{Admission, Channel, Ticket};
 use feeds::venues::by_id;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -32,9 +32,12 @@ impl Ticket for Word {
         "https://api.foo.example/ticket"
     }
 
-    fn address(&self, answer: &[u8], number: u64) -> Result<String, FrameError> {
+    fn admission(&self, answer: &[u8], number: u64) -> Result<Admission, FrameError> {
         match std::str::from_utf8(answer).ok().and_then(|text| text.strip_prefix("go ")) {
-            Some(place) => Ok(format!("wss://{place}?token=secret&number={number}")),
+            Some(place) => Ok(Admission {
+                address: format!("wss://{place}?token=secret&number={number}"),
+                ping_seconds: None,
+            }),
             None => Err(FrameError::new("no ticket", answer)),
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn venue(live: Live) -> &'static Foo {
 
 /// One of another name, at another address.
 pub(super) fn named(id: &'static str, url: &'static str, live: Live) -> &'static Foo {
-    let routes = Box::leak(Box::new([Route { url, channels: &Channel::ALL }]));
+    let routes = Box::leak(Box::new([Route::all(url)]));
     Box::leak(Box::new(Foo { id, live: Live { routes, ..live }, ticket: None }))
 }
 
