@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use feeds::frame::FrameError;
-use feeds::live::{Admission, Channel, Ticket};
+use feeds::live::{Admission, Channel, Live, Ticket};
 use feeds::venues::by_id;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -17,7 +17,7 @@ use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
-use super::server::{Setting, on_stage, say};
+use super::server::{Setting, heard, on_stage, say};
 use super::venue::LIVE;
 use crate::feed::delivery::Delivery;
 use crate::feed::{FeedOptions, FeedSpec, Feeds};
@@ -32,14 +32,14 @@ impl Ticket for Word {
         "https://api.foo.example/ticket"
     }
 
+    /// `go PLACE`, and perhaps how often to show a sign of life.
     fn admission(&self, answer: &[u8], number: u64) -> Result<Admission, FrameError> {
-        match std::str::from_utf8(answer).ok().and_then(|text| text.strip_prefix("go ")) {
-            Some(place) => Ok(Admission {
-                address: format!("wss://{place}?token=secret&number={number}"),
-                ping_seconds: None,
-            }),
-            None => Err(FrameError::new("no ticket", answer)),
-        }
+        let words: Vec<&str> = std::str::from_utf8(answer).unwrap_or_default().split(' ').collect();
+        let ["go", place, rest @ ..] = words.as_slice() else {
+            return Err(FrameError::new("no ticket", answer));
+        };
+        let ping_seconds = rest.first().and_then(|seconds| seconds.parse().ok());
+        Ok(Admission { address: format!("wss://{place}?token=secret&number={number}"), ping_seconds })
     }
 }
 
@@ -82,6 +82,30 @@ async fn every_connection_asks_for_a_ticket_of_its_own_and_goes_where_it_says() 
         }
         let status = scene.feeds.status().remove(0);
         assert!(!status.address.contains("secret") && status.reconnects == 2, "{status:?}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn signs_of_life_come_as_often_as_the_ticket_says_else_as_the_venue_does() {
+    on_stage(async {
+        let live = Live { ping_seconds: Some(20), ..LIVE };
+        let mut scene = Setting { ticket: Some(&Word), ..Setting::new(live, 1) }.start();
+        for (ticket, seconds) in [("go edge.example/x 7", 7), ("go edge.example/x", 20)] {
+            let mut wire = scene.wires.recv().await.unwrap();
+            head(&mut wire).await;
+            answer(&mut wire, "200 OK", ticket.as_bytes()).await;
+            let mut peer = scene.accept_and_acknowledge(1).await;
+            let mut last = tokio::time::Instant::now();
+            for _ in 0..3 {
+                assert_eq!(heard(&mut peer).await.unwrap(), "alive");
+                let apart = last.elapsed();
+                // Looked at twice a second; the first is counted from the opening, which was a little before.
+                let (least, most) = (Duration::from_secs(seconds - 1), Duration::from_secs(seconds + 1));
+                assert!((least..=most).contains(&apart), "{ticket}: {apart:?}");
+                last = tokio::time::Instant::now();
+            }
+        }
     })
     .await;
 }

@@ -113,6 +113,10 @@ impl Session for FooSession {
         out.sends.push(words("unsubscribe", streams));
     }
 
+    fn ping(&mut self, _: Nanos, out: &mut Output) {
+        out.sends.push("alive".to_owned());
+    }
+
     fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind {
         let text = String::from_utf8_lossy(frame.payload).into_owned();
         let words: Vec<&str> = text.split(' ').collect();
