@@ -40,4 +40,8 @@ pub mod query;
 
 pub mod output;
 
+pub mod view;
+
+pub mod serve;
+
 pub mod cli;

@@ -9,7 +9,7 @@ use feeds::time::Nanos;
 
 use super::help;
 use super::parse::{EpochCut, Speed, name, span, time};
-use crate::config::limits;
+use crate::config::{Listen, limits};
 use crate::market::cli::SimulateArgs;
 use crate::output::Format;
 use crate::source::SourceOptions;
@@ -80,6 +80,9 @@ pub struct DemoArgs {
         default_value = "duplicate@3000*20,garbage@5000,disconnect@8000,gap@14000*5"
     )]
     pub faults: String,
+    /// Where to show it over HTTP: HOST:PORT, or off [default: 127.0.0.1:7311, or a free port]
+    #[arg(long, value_name = "ADDR", value_parser = Listen::parse)]
+    pub listen: Option<Listen>,
     /// Write down what comes in this directory [default: one among the temporary files]
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
@@ -118,6 +121,9 @@ pub struct RunArgs {
     /// Write down what comes in this directory, too; `tapedeck replay` of it gives the same digest
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
+    /// Where to show it over HTTP: HOST:PORT, or off [default: `http.listen`, or 127.0.0.1:7311 or a free port]
+    #[arg(long, value_name = "ADDR", value_parser = Listen::parse)]
+    pub listen: Option<Listen>,
     /// Threads that apply ticks [default: one for each core]
     #[arg(long, value_name = "N", value_parser = workers)]
     pub workers: Option<usize>,

@@ -1,6 +1,6 @@
 //! `demo`: an exchange that is made up, the engine connected to it over real sockets, and what comes of that.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -14,17 +14,17 @@ use super::args::DemoArgs;
 use super::{Failure, run, summary};
 use crate::clock;
 use crate::config::limits::SILENCE;
-use crate::config::{Catalogue, Config};
-use crate::feed::{ConnectionStatus, FeedSpec};
+use crate::config::{Catalogue, Config, Listen};
+use crate::feed::FeedSpec;
 use crate::live::recorder::Recorder;
-use crate::live::service::{self, Service, Watch};
+use crate::live::service::{self, Service};
 use crate::live::{Deck, LiveOptions};
 use crate::market::{Market, MarketSpec};
-use crate::output::{Column, Format, write};
-use crate::query::{Catalogue as Stored, Filter, dump, tables};
+use crate::query::{Catalogue as Stored, dump};
 use crate::replay::plan::Mode;
 use crate::replay::stop::Stop;
 use crate::replay::{ReplayOptions, replay};
+use crate::serve;
 use crate::simulator::faults::Script;
 use crate::simulator::protocol::PROTOCOLS;
 use crate::simulator::{Simulator, SimulatorError, SimulatorSpec};
@@ -32,14 +32,10 @@ use crate::source::{self, SourceOptions};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::tape::Cut;
+use crate::view::{Facts, Viewer};
 
 /// Where the exchange listens, if nobody else does.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
-/// What of their columns.
-const SHOWN_COLUMNS: &[&str] = &["symbol", "trades", "volume", "last_price", "quotes", "duplicate", "late"];
-/// Symbols that are shown while it runs.
-const SHOWN: usize = 8;
-
 /// `demo`.
 pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let market = MarketSpec {
@@ -48,11 +44,10 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
         ticks_per_second: args.ticks_per_second,
         ..MarketSpec::default()
     };
+    let bound = serve::bind(args.listen.as_ref().unwrap_or(&Listen::Usual)).map_err(anyhow::Error::from)?;
     let simulator = simulator(market, &args.faults)?;
     let url = format!("ws://{}/{}", simulator.address(), venue());
     let folder = folder_of(args)?;
-    tell(&format!("a made-up exchange listens on {url}; faults: {}", args.faults))?;
-    tell(&format!("the engine records what it gets in {}; Ctrl-C or --for ends it", folder.display()))?;
 
     let names = Catalogue::built_in();
     let workers = available_parallelism().map_or(1, usize::from);
@@ -64,15 +59,27 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let options = LiveOptions { config, workers, cut: Cut::Adaptive };
     let deck = Deck::start(&store, &options, Some(recorder)).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
-    let service = Service { feeds: vec![feed(market, url)?], seed: args.seed, limit: args.limit };
-    let watch = watch(Arc::clone(&store));
-    let ran = service::run(service, deck, &stop, watch).map_err(anyhow::Error::from)?;
+    let service = Service { feeds: vec![feed(market, url.clone())?], seed: args.seed, limit: args.limit };
+    let facts = Facts { db: None, recording: Some(folder.clone()), checkpoint_every: SECOND };
+    let viewer = Viewer::new(deck.pulse(), Arc::clone(&store), facts);
+    tell("a made-up exchange with faults, and the engine connected to it over real sockets")?;
+    tell(&format!("  exchange   {url}   faults: {}", args.faults))?;
+    tell(&format!("  recording  {}", folder.display()))?;
+    let shown = run::show(bound, viewer, Vec::new())?;
+    if let Some(server) = &shown.server {
+        tell(&format!("  {}   with /metrics, /v1/status and /v1/feeds", run::place(server)))?;
+    }
+    tell(if args.limit.is_some() { "  Ctrl-C ends it sooner" } else { "  Ctrl-C ends it, or --for 30s" })?;
+    let ran = service::run(service, deck, &stop, Box::new(|_| {}));
+    drop(shown);
+    let ran = ran.map_err(anyhow::Error::from)?;
 
-    let mut out = io::stdout();
-    summary::counts(&ran, &mut out)?;
-    summary::latencies(&ran.latencies, &mut out)?;
+    tell("\nwhat came of it")?;
+    summary::live(&ran, &mut io::stdout())?;
+    tell("\nwhat the exchange says")?;
     for totals in simulator.stop() {
-        write!(out, "\nwhat the exchange says: {totals}").map_err(anyhow::Error::from)?;
+        // What it sent of every symbol is for tests.
+        totals.to_string().lines().take(2).try_for_each(|line| tell(&format!("  {}", line.trim())))?;
     }
     tell("\nthe recording, replayed: is the answer the same?")?;
     let again = replayed(&folder, options.config)?;
@@ -158,37 +165,4 @@ fn digest(store: &Arc<dyn Store>) -> Result<String, Failure> {
 
 fn tell(line: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout(), "{line}").map_err(anyhow::Error::from)?)
-}
-
-/// On a terminal a table of some symbols, once a second; in a pipe nothing.
-fn watch(store: Arc<dyn Store>) -> Watch {
-    if !io::stderr().is_terminal() {
-        return Box::new(|_| {});
-    }
-    let terminal = console::Term::stderr();
-    let (begun, mut lines) = (clock::stamp(), 0);
-    Box::new(move |connections: &[ConnectionStatus]| {
-        let table = table(&*store).unwrap_or_default();
-        let text = format!("{}\n{table}", run::line(connections, begun.elapsed_nanos()));
-        // With the terminal gone there is nobody to tell.
-        let _ = terminal.clear_last_lines(lines);
-        let _ = terminal.write_line(text.trim_end());
-        lines = text.trim_end().lines().count();
-    })
-}
-
-/// What the last checkpoint has of the first symbols.
-fn table(store: &dyn Store) -> Option<String> {
-    let catalogue = Stored::read(store).ok()?;
-    let (columns, rows) = tables::symbols(store, &catalogue, &Filter::default()).ok()?;
-    let kept: Vec<usize> =
-        (0..columns.len()).filter(|&at| SHOWN_COLUMNS.contains(&columns[at].name.as_str())).collect();
-    let columns: Vec<Column> = kept.iter().map(|&at| columns[at].clone()).collect();
-    let rows = rows
-        .into_iter()
-        .take(SHOWN)
-        .map(|row| row.map(|row| kept.iter().filter_map(|&at| row.get(at).cloned()).collect()));
-    let mut text = Vec::new();
-    write(Format::Table, &columns, rows, &mut text).ok()?;
-    String::from_utf8(text).ok()
 }

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
+use super::screen;
+
 /// The variable that says what is logged, in the filter syntax of `tracing-subscriber`.
 const VARIABLE: &str = "TAPEDECK_LOG";
 
@@ -19,7 +21,7 @@ pub(super) fn start(verbose: u8) {
     let filter = said.unwrap_or_else(|| EnvFilter::new(format!("warn,tapedeck={level},feeds={level}")));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| screen::Beside)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false);
     // Fails only if logging was started before, by whoever embeds this; theirs is kept.

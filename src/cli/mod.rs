@@ -10,7 +10,11 @@ pub mod parse;
 mod query;
 mod replay;
 mod run;
+mod screen;
 mod summary;
+mod table;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 

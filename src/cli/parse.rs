@@ -80,7 +80,7 @@ impl EpochCut {
 ///
 /// # Errors
 /// What to write instead.
-pub(super) fn time(text: &str) -> Result<Nanos, String> {
+pub(crate) fn time(text: &str) -> Result<Nanos, String> {
     if let Some(number) = parse_digits(text.as_bytes()) {
         let unit = Unit::by_magnitude(number).ok_or_else(|| {
             "write a time between 1990 and 2200, in seconds, milliseconds, microseconds or nanoseconds"

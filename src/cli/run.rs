@@ -14,6 +14,7 @@ use feeds::venues::{VENUES, by_id};
 
 use super::Failure;
 use super::args::{FeedArgs, RecordArgs, RunArgs};
+use super::screen::Screen;
 use super::summary;
 use crate::clock;
 use crate::config::limits::SILENCE;
@@ -23,8 +24,10 @@ use crate::live::recorder::Recorder;
 use crate::live::service::{self, Service, Watch};
 use crate::live::{Deck, LiveOptions};
 use crate::replay::stop::Stop;
+use crate::serve::{self, Bound, Server};
 use crate::store::open_writer;
 use crate::tape::Cut;
+use crate::view::{Facts, Viewer};
 
 /// Where results go if nothing says.
 const DEFAULT_DB: &str = "data";
@@ -33,23 +36,55 @@ const DEFAULT_DB: &str = "data";
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = config(&args.feeds)?;
     let service = service(&args.feeds, &config)?;
+    let bound = serve::bind(args.listen.as_ref().unwrap_or(&config.listen)).map_err(anyhow::Error::from)?;
     let db =
         args.db.clone().or_else(|| config.engine.db.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT_DB));
     let store = open_writer(&db)?;
     let recorder = args.record.as_ref().map(|folder| Recorder::start(folder, clock::wall())).transpose();
     let cores = available_parallelism().map_or(1, usize::from);
     let workers = args.workers.or(config.engine.workers).unwrap_or(cores);
+    let checkpoint_every = config.engine.checkpoint_every;
+    let facts = Facts { db: Some(db.clone()), recording: args.record.clone(), checkpoint_every };
     let options = LiveOptions { config, workers, cut: Cut::Adaptive };
     let deck =
         Deck::start(&store, &options, recorder.map_err(anyhow::Error::from)?).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
-    let summary = service::run(service, deck, &stop, watch()).map_err(anyhow::Error::from)?;
+    let shown = show(bound, Viewer::new(deck.pulse(), store, facts), Vec::new())?;
+    if let Some(server) = &shown.server {
+        let _ = writeln!(io::stderr(), "{}", place(server));
+    }
+    let summary = service::run(service, deck, &stop, Box::new(|_| {}));
+    drop(shown);
+    let summary = summary.map_err(anyhow::Error::from)?;
     let mut out = io::stdout();
     writeln!(out, "stopped; all that came is in {}, and the same command goes on from there", db.display())
         .map_err(anyhow::Error::from)?;
-    summary::counts(&summary, &mut out)?;
-    drop(Arc::clone(&store));
+    summary::live(&summary, &mut out)?;
     Ok(())
+}
+
+/// What people look at while it runs; ends when it is dropped.
+pub(super) struct Shown {
+    /// Dropped first, so that the last picture on the terminal is of the end.
+    _screen: Option<Screen>,
+    /// None if nobody wants it.
+    pub(super) server: Option<Server>,
+}
+
+/// Shows what `viewer` sees on the page and, if there is one, on the terminal, there with `notes` below.
+pub(super) fn show(bound: Option<Bound>, viewer: Viewer, mut notes: Vec<String>) -> Result<Shown, Failure> {
+    let viewer = Arc::new(viewer);
+    let server = bound.map(|bound| bound.serve(Arc::clone(&viewer))).transpose();
+    let server = server.map_err(anyhow::Error::from)?;
+    notes.extend(server.as_ref().map(place));
+    let screen = Screen::start(viewer, notes).map_err(anyhow::Error::from)?;
+    Ok(Shown { _screen: screen, server })
+}
+
+/// Where to look.
+pub(super) fn place(server: &Server) -> String {
+    let why = if server.is_elsewhere() { format!(" ({} is taken)", serve::USUAL) } else { String::new() };
+    format!("look at http://{}/{why}", server.address())
 }
 
 /// `record`.
@@ -151,7 +186,7 @@ fn watch() -> Watch {
 }
 
 /// How the connections do after `time`, in one line.
-pub(super) fn line(connections: &[ConnectionStatus], time: Nanos) -> String {
+fn line(connections: &[ConnectionStatus], time: Nanos) -> String {
     let frames: u64 = connections.iter().map(|connection| connection.frames).sum();
     format!("{} s, {} connections, {frames} frames", time / SECOND, connections.len())
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::args::ReplayArgs;
 use crate::commit::Summary;
-use crate::latency::{Latencies, Row};
-use crate::output::{Cell, Column, ColumnKind, Format, write};
+use crate::latency::Latencies;
+use crate::output::{Column, Format, write};
+use crate::query::percentiles;
 use crate::replay::{Ending, Report};
 use crate::source::SourceError;
 use crate::symbol::ledger::Ledger;
@@ -86,40 +87,26 @@ pub(super) fn json(report: &Report, out: &mut (dyn Write + Send)) -> Result<()> 
     Ok(())
 }
 
-/// The table of percentiles.
-pub(super) fn latencies(latencies: &Latencies, out: &mut (dyn Write + Send)) -> Result<()> {
-    let text = |name| Column::new(name, ColumnKind::Text);
-    let count = |name| Column::new(name, ColumnKind::Count);
-    let number = |name| Column::new(name, ColumnKind::Decimal);
-    let columns = [
-        text("stage"),
-        text("venue"),
-        count("count"),
-        number("p50_us"),
-        number("p90_us"),
-        number("p99_us"),
-        number("p99.9_us"),
-        number("p99.99_us"),
-        number("max_us"),
-        count("negative"),
-        count("above_1h"),
-        number("offset_us"),
-    ];
-    let rows = latencies.rows().into_iter().map(|row| Ok(cells(&row)));
+/// What a live run did: the whole ledger, the percentiles of its stages, its alerts.
+pub(super) fn live(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<()> {
+    counts(summary, out)?;
+    let (columns, rows) = percentiles::table(&summary.latencies);
+    let is_shown = |column: &Column| LIVE_COLUMNS.contains(&column.name.as_str());
+    let shown: Vec<usize> = (0..columns.len()).filter(|&at| is_shown(&columns[at])).collect();
+    let columns: Vec<Column> = shown.iter().map(|&at| columns[at].clone()).collect();
+    let rows = rows.into_iter().map(|row| row.map(|row| shown.iter().map(|&at| row[at].clone()).collect()));
+    writeln!(out)?;
     write(Format::Table, &columns, rows, out)?;
+    writeln!(out, "\nalerts: none, no rules")?;
     Ok(())
 }
 
-fn cells(row: &Row) -> Vec<Cell> {
-    let micros = |nanos: u64| Cell::Decimal(format!("{}.{:03}", nanos / 1_000, nanos % 1_000));
-    let mut cells =
-        vec![Cell::Text(row.stage.name().to_owned()), Cell::Text(row.venue.clone()), Cell::Count(row.count)];
-    cells.extend([row.p50, row.p90, row.p99, row.p999, row.p9999, row.max].map(micros));
-    cells.extend([Cell::Count(row.negative), Cell::Count(row.above)]);
-    cells.push(row.offset.map_or(Cell::Empty, |offset| {
-        let sign = if offset < 0 { "-" } else { "" };
-        let size = offset.unsigned_abs();
-        Cell::Decimal(format!("{sign}{}.{:03}", size / 1_000, size % 1_000))
-    }));
-    cells
+/// What of the percentiles is shown at the end of a live run.
+const LIVE_COLUMNS: [&str; 7] = ["stage", "venue", "count", "p50_us", "p99_us", "p99.9_us", "max_us"];
+
+/// The table of percentiles.
+pub(super) fn latencies(latencies: &Latencies, out: &mut (dyn Write + Send)) -> Result<()> {
+    let (columns, rows) = percentiles::table(latencies);
+    write(Format::Table, &columns, rows.into_iter(), out)?;
+    Ok(())
 }

@@ -106,6 +106,8 @@ pub const HTTP_HEADER_WITHIN: Nanos = 10 * SECOND;
 pub const HTTP_CONNECTION_WITHIN: Nanos = 600 * SECOND;
 /// How long requests that are being answered may take when the run ends.
 pub const HTTP_END_WITHIN: Nanos = SECOND;
+/// Threads that read for answers, so that a slow disk holds up no other request; the CPU is the run's.
+pub const HTTP_READERS: usize = 2;
 /// Rows of windows in one answer: some 4 MiB of JSON.
 pub const HTTP_ROWS_MAX: usize = 10_000;
 /// Rows of windows in one answer, by default.

@@ -1,0 +1,131 @@
+//! The terminal while a live run is at work: one picture in place of the one before it, and logs above it.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use console::Term;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::table::{self, Size};
+use crate::view::Viewer;
+
+/// How often the picture is drawn.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Lines of the picture that stand above the cursor. There is one terminal, and logs are written from every thread:
+/// whoever writes holds this.
+static DRAWN: Mutex<usize> = Mutex::new(0);
+
+fn drawn() -> MutexGuard<'static, usize> {
+    DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Draws until it is dropped.
+pub(super) struct Screen {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Screen {
+    /// Draws what `viewer` sees, and `notes` below it, if stderr is a terminal.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub(super) fn start(viewer: Arc<Viewer>, notes: Vec<String>) -> io::Result<Option<Screen>> {
+        if !io::stderr().is_terminal() {
+            return Ok(None);
+        }
+        let (stop, stopped) = bounded(1);
+        let thread = std::thread::Builder::new().name("screen".to_owned());
+        let thread = thread.spawn(move || draw_all(&viewer, &notes, &stopped))?;
+        Ok(Some(Screen { stop: Some(stop), thread: Some(thread) }))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic has said so itself, and a picture is missing at worst.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Shows the cursor again, however drawing ends.
+struct Cursor<'a>(&'a Term);
+
+impl Drop for Cursor<'_> {
+    fn drop(&mut self) {
+        // With the terminal gone there is nobody to miss it.
+        let _ = self.0.show_cursor();
+        let _ = self.0.flush();
+    }
+}
+
+fn draw_all(viewer: &Viewer, notes: &[String], stopped: &Receiver<()>) {
+    let terminal = Term::buffered_stderr();
+    let _ = terminal.hide_cursor();
+    let _cursor = Cursor(&terminal);
+    let mut size = terminal.size();
+    loop {
+        let is_last = stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
+        let is_resized = std::mem::replace(&mut size, terminal.size()) != size;
+        let (height, width) = size;
+        let room = Size {
+            width: usize::from(width),
+            height: usize::from(height),
+            colours: terminal.features().colors_supported(),
+        };
+        let lines = table::lines(&viewer.view(), notes, room);
+        // With the terminal gone there is nobody to draw for.
+        if draw(&terminal, &lines, is_resized).is_err() {
+            break;
+        }
+        if is_last {
+            break;
+        }
+    }
+    // What is written from now on goes below.
+    *drawn() = 0;
+}
+
+/// Draws over the picture before it, in one write.
+fn draw(terminal: &Term, lines: &[String], is_resized: bool) -> io::Result<()> {
+    let mut drawn = drawn();
+    if is_resized {
+        // Lines were wrapped anew: nobody knows how many there are.
+        terminal.clear_screen()?;
+    } else if *drawn > 0 {
+        terminal.move_cursor_up(*drawn)?;
+    }
+    for line in lines {
+        terminal.clear_line()?;
+        terminal.write_line(line)?;
+    }
+    terminal.clear_to_end_of_screen()?;
+    *drawn = lines.len();
+    terminal.flush()
+}
+
+/// Where logs go: stderr, in place of the picture, which is drawn again below them.
+pub(super) struct Beside;
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut drawn = drawn();
+        if *drawn > 0 {
+            let terminal = Term::stderr();
+            terminal.move_cursor_up(*drawn)?;
+            terminal.clear_to_end_of_screen()?;
+            *drawn = 0;
+        }
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

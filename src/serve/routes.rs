@@ -1,0 +1,175 @@
+//! The paths, and what each answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use feeds::venues::VENUES;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::rows::{self, Asked};
+use super::{metrics, page};
+use crate::output::{Cell, Column, Format, write};
+use crate::query::{Catalogue, Filter, QueryError, percentiles, tables};
+use crate::view::Viewer;
+
+const JSON: &str = "application/json; charset=utf-8";
+
+type Shared = State<Arc<Viewer>>;
+
+/// All of them.
+pub(super) fn router(viewer: Arc<Viewer>) -> Router {
+    Router::new()
+        .route("/", get(async || page::response()))
+        .route("/healthz", get(async || body("text/plain; charset=utf-8", "alive\n".to_owned())))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(measures))
+        .route(
+            "/v1/status",
+            get(async |State(viewer): Shared| picture(viewer, |view| json!(view.status)).await),
+        )
+        .route("/v1/feeds", get(feeds))
+        .route("/v1/live", get(async |State(viewer): Shared| picture(viewer, |view| json!(view)).await))
+        .route("/v1/venues", get(venues))
+        .route("/v1/symbols", get(symbols))
+        .route("/v1/windows", get(windows))
+        .route("/v1/latency", get(latency))
+        .fallback(async || problem(StatusCode::NOT_FOUND, PATHS))
+        .with_state(viewer)
+}
+
+/// What is said where nothing is.
+const PATHS: &str = "nothing is here; there is /, /healthz, /readyz, /metrics, /v1/status, /v1/feeds, /v1/symbols, \
+                     /v1/windows, /v1/latency, /v1/venues and /v1/live";
+
+/// Ready or not, and why not.
+async fn ready(State(viewer): Shared) -> Response {
+    let unready = viewer.unready();
+    let status = if unready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer(status, &json!({ "ready": unready.is_empty(), "unready": unready }))
+}
+
+async fn measures(State(viewer): Shared) -> Response {
+    read(move || match metrics::text(&viewer.view()) {
+        Ok(text) => body(metrics::CONTENT, text),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    })
+    .await
+}
+
+async fn feeds(State(viewer): Shared) -> Response {
+    picture(viewer, |view| json!({ "connections": view.connections, "venues": view.venues })).await
+}
+
+async fn venues() -> Response {
+    let venues = VENUES.iter().map(|venue| {
+        json!({
+            "venue": venue.id(),
+            "name": venue.name(),
+            "channels": venue.channels(),
+            "completeness": venue.completeness(),
+            "live": venue.live().is_some(),
+        })
+    });
+    answer(StatusCode::OK, &json!({ "venues": venues.collect::<Vec<Value>>() }))
+}
+
+/// The columns of `query symbols`.
+async fn symbols(State(viewer): Shared, RawQuery(query): RawQuery) -> Response {
+    read(move || {
+        let asked = match Asked::parse(query.as_deref(), &["symbol"]) {
+            Ok(asked) => asked,
+            Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+        };
+        let filter = Filter { symbols: asked.symbols, ..Filter::default() };
+        let store = viewer.store();
+        let table = Catalogue::read(store).and_then(|known| tables::symbols(store, &known, &filter));
+        match table {
+            Ok((columns, rows)) => shown(&columns, rows.into_iter(), false),
+            Err(error) => refused(&error),
+        }
+    })
+    .await
+}
+
+/// The columns of `query windows`.
+async fn windows(State(viewer): Shared, RawQuery(query): RawQuery) -> Response {
+    read(move || {
+        let known = ["window", "symbol", "from", "to", "limit", "revisions"];
+        let asked = match Asked::parse(query.as_deref(), &known) {
+            Ok(asked) => asked,
+            Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+        };
+        rows::windows(viewer.store(), asked)
+    })
+    .await
+}
+
+/// The columns of `tapedeck latency`, of this process.
+async fn latency(State(viewer): Shared) -> Response {
+    read(move || {
+        let (columns, rows) = percentiles::table(&viewer.pulse().committed().latencies);
+        shown(&columns, rows.into_iter(), false)
+    })
+    .await
+}
+
+/// A part of the picture.
+async fn picture(
+    viewer: Arc<Viewer>,
+    part: impl FnOnce(&crate::view::View) -> Value + Send + 'static,
+) -> Response {
+    read(move || answer(StatusCode::OK, &part(&viewer.view()))).await
+}
+
+/// Reads where waiting for a disk holds up no other request.
+async fn read(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let read = tokio::task::spawn_blocking(work).await;
+    read.unwrap_or_else(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "reading ended by a panic"))
+}
+
+/// Rows under the names of their columns: the objects that NDJSON has, in a list.
+pub(super) fn shown(
+    columns: &[Column],
+    rows: impl Iterator<Item = anyhow::Result<Vec<Cell>>>,
+    more: bool,
+) -> Response {
+    let mut lines = Vec::new();
+    if let Err(error) = write(Format::Ndjson, columns, rows, &mut lines) {
+        return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}"));
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let lines = String::from_utf8_lossy(&lines);
+    let list = lines.trim_end().replace('\n', ",\n");
+    body(JSON, format!("{{\"columns\":{},\"more\":{more},\"rows\":[\n{list}\n]}}\n", json!(names)))
+}
+
+/// Why a query was not answered.
+pub(super) fn refused(error: &QueryError) -> Response {
+    let status = match error {
+        QueryError::Wrong(_) => StatusCode::NOT_FOUND,
+        QueryError::Store(_) | QueryError::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    problem(status, &error.to_string())
+}
+
+/// Why not.
+pub(super) fn problem(status: StatusCode, why: &str) -> Response {
+    answer(status, &json!({ "error": why }))
+}
+
+fn answer(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => (status, body(JSON, text + "\n")).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+pub(super) fn body(content: &'static str, text: String) -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static(content))], text).into_response()
+}
