@@ -212,19 +212,28 @@ pub(crate) fn quote(id: Option<u64>, sides: [Result<Decimal, Rejection>; 4]) -> 
     Ok(Quote::new(id, bid, bid_size, ask, ask_size))
 }
 
-/// Best bid, its size, best ask and its size, of which a side may be missing with both of its values: it has no orders.
-/// `None` if only one of the two is, if all are, or if what is there is neither a number nor a string.
-pub(crate) fn best_of(tokens: [Option<Token<'_>>; 4]) -> Option<[Result<Decimal, Rejection>; 4]> {
-    let side = |price: Option<Token<'_>>, size: Option<Token<'_>>| match (price, size) {
+/// Price and size of one side of a quote, as text that may be usable or not.
+pub(crate) type QuoteSide = [Result<Decimal, Rejection>; 2];
+
+/// Price and size of one side; both are zero where there is no order: without a price, and without a size or with one of
+/// zero. `None` if only one of the two is there, or if what is there is neither a number nor a string.
+pub(crate) fn side_of(price: Option<Token<'_>>, size: Option<Token<'_>>) -> Option<QuoteSide> {
+    match (price, size) {
         (Some(price), Some(size)) => Some([price.decimal()?, size.decimal()?]),
         (None, None) => Some([Ok(Decimal::ZERO); 2]),
+        (None, Some(size)) if size.decimal()? == Ok(Decimal::ZERO) => Some([Ok(Decimal::ZERO); 2]),
         _ => None,
-    };
+    }
+}
+
+/// Best bid, its size, best ask and its size, of which a side may be missing as in [`side_of`]. `None` if that cannot be
+/// read, or if neither side is there.
+pub(crate) fn best_of(tokens: [Option<Token<'_>>; 4]) -> Option<[Result<Decimal, Rejection>; 4]> {
     let [bid, bid_size, ask, ask_size] = tokens;
     if bid.is_none() && ask.is_none() {
         return None;
     }
-    let ([bid, bid_size], [ask, ask_size]) = (side(bid, bid_size)?, side(ask, ask_size)?);
+    let ([bid, bid_size], [ask, ask_size]) = (side_of(bid, bid_size)?, side_of(ask, ask_size)?);
     Some([bid, bid_size, ask, ask_size])
 }
 
@@ -286,6 +295,27 @@ mod tests {
         }
         for bad in ["[1]", "{}", "null", "[[1,2]", "[[1,2],}"] {
             assert!(best(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_side_is_whole_or_not_there() {
+        let shown =
+            |price: Option<&'static str>, size: Option<&'static str>| {
+                let token = |text: &'static str| Token(text.as_bytes());
+                let side = side_of(price.map(token), size.map(token))?;
+                Some(side.map(|decimal| {
+                    decimal.map_or_else(|why| format!("{why:?}"), |decimal| decimal.to_string())
+                }))
+            };
+        let zeros = Some(["0".to_owned(), "0".to_owned()]);
+        assert_eq!(shown(Some("1.5"), Some(r#""2""#)), Some(["1.5".to_owned(), "2".to_owned()]));
+        assert_eq!(shown(Some(r#""x""#), Some("2")), Some(["BadNumber".to_owned(), "2".to_owned()]));
+        assert_eq!((shown(None, None), shown(None, Some("0.0"))), (zeros.clone(), zeros));
+        for (price, size) in
+            [(None, Some("2")), (Some("1"), None), (Some("{}"), Some("1")), (None, Some("true"))]
+        {
+            assert_eq!(shown(price, size), None, "{price:?} {size:?}");
         }
     }
 

@@ -6,84 +6,35 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
 
+#[path = "conformance/damage.rs"]
+mod damage;
+
+#[path = "conformance/harness.rs"]
+mod harness;
+
+#[path = "conformance/sending.rs"]
+mod sending;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
 
-use feeds::frame::{Frame, FrameCounts, FrameKind};
-use feeds::live::{Channel, Stream};
+use feeds::frame::FrameKind;
+use feeds::live::Channel;
 use feeds::offset::WAITING_MAX;
 use feeds::symbol::SymbolTable;
 use feeds::tick::Tick;
 use feeds::time::{self, Nanos};
-use feeds::venue::{Endpoint, Output, Session, Venue};
+use feeds::venue::{Endpoint, Venue};
 use feeds::venues::{VENUES, by_id};
+
+use crate::harness::{Line, Run, fixture, fixture_path};
 
 /// Venues whose frames are another's to the letter: the first of the list is taken where only frames tell.
 const TWINS: &[(&str, &str)] = &[("binance-us", "binance")];
 
-type Line = (Nanos, Vec<u8>);
-
 /// When messages are sent.
 const NOW: Nanos = 1_750_000_000_000_000_000;
-
-fn fixture_path(venue: &dyn Venue, extension: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{}.{extension}", venue.id()))
-}
-
-fn fixture(venue: &dyn Venue) -> Vec<Line> {
-    let path = fixture_path(venue, "frames");
-    let bytes =
-        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; every venue needs one", path.display()));
-    let lines: Vec<Line> = bytes
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            let space = line.iter().position(|&byte| byte == b' ').expect("a space behind the receive time");
-            let received_at = std::str::from_utf8(&line[..space]).unwrap().parse().expect("nanoseconds");
-            (received_at, line[space + 1..].to_vec())
-        })
-        .collect();
-    assert!(!lines.is_empty(), "{} is empty", path.display());
-    lines
-}
-
-/// A session with everything that came out of it.
-struct Run {
-    session: Box<dyn Session>,
-    symbols: SymbolTable,
-    out: Output,
-    counts: FrameCounts,
-}
-
-impl Run {
-    fn new(venue: &dyn Venue) -> Run {
-        let (symbols, out) = (SymbolTable::new(venue.id()), Output::default());
-        Run { session: venue.open(), symbols, out, counts: FrameCounts::default() }
-    }
-
-    /// Decodes one frame and holds what came of it against the rules that always hold.
-    fn feed(&mut self, received_at: Option<Nanos>, payload: &[u8]) -> FrameKind {
-        let before = self.out.ticks.len();
-        let kind = self.session.on_frame(Frame { received_at, payload }, &mut self.symbols, &mut self.out);
-        self.counts.count(&kind);
-        assert!(self.counts.adds_up());
-        for tick in &self.out.ticks[before..] {
-            assert!((tick.symbol.0 as usize) < self.symbols.symbols().len(), "a tick of no symbol");
-        }
-        kind
-    }
-
-    fn feed_all<'a>(venue: &dyn Venue, lines: impl IntoIterator<Item = &'a Line>) -> Run {
-        let mut run = Run::new(venue);
-        for (received_at, payload) in lines {
-            run.feed(Some(*received_at), payload);
-        }
-        run.session.finish(&mut run.out);
-        run
-    }
-}
 
 fn describe_tick(tick: &Tick, symbols: &SymbolTable) -> String {
     let symbol = &symbols.symbols()[tick.symbol.0 as usize];
@@ -209,28 +160,6 @@ fn a_frame_cut_at_any_byte_gives_no_tick() {
 }
 
 #[test]
-fn garbled_frames_are_accounted_for() {
-    for venue in VENUES {
-        let mut run = Run::new(*venue);
-        let mut fed = 0;
-        for (received_at, payload) in fixture(*venue) {
-            for at in 0..payload.len() {
-                for byte in [0, b'"', b'\\', b'{', b'[', b'-', b'9', b' ', 0xff] {
-                    let mut garbled = payload.clone();
-                    garbled[at] = byte;
-                    venue.recognises(&garbled);
-                    run.feed(Some(received_at), &garbled);
-                    fed += 1;
-                }
-            }
-        }
-        run.session.finish(&mut run.out);
-        assert_eq!(run.counts.frames, fed);
-        assert!(run.out.ticks.len() as u64 >= run.counts.ticks, "{}: a tick got lost", venue.id());
-    }
-}
-
-#[test]
 fn order_and_repeats_lose_no_frame() {
     for venue in VENUES {
         let (id, lines) = (venue.id(), fixture(*venue));
@@ -311,69 +240,4 @@ fn live_constants_are_of_one_form() {
         }
         assert!(live.ping_seconds.is_none_or(|ping| ping > 0 && ping < live.dead_seconds), "{id}");
     }
-}
-
-#[test]
-fn every_stream_is_asked_for_by_name() {
-    for venue in VENUES {
-        let Some(live) = venue.live() else { continue };
-        let names = natives(*venue);
-        let channels = venue.channels().iter().map(|name| Channel::by_name(name).unwrap());
-        for channel in channels {
-            let streams: Vec<Stream> = names.iter().map(|name| Stream::new(name, channel)).collect();
-            let (mut session, mut out) = (venue.open(), Output::default());
-            session.greet(NOW, &mut out);
-            out.sends.clear();
-            for request in streams.chunks(live.streams_per_request) {
-                session.subscribe(request, NOW, &mut out);
-            }
-            assert!(!out.sends.is_empty(), "{}: nothing asked for {channel:?}", venue.id());
-            let asked = out.sends.concat().to_lowercase();
-            for name in &names {
-                assert!(asked.contains(&name.to_lowercase()), "{}: {name} is not in {asked}", venue.id());
-            }
-            // Some venues number subscriptions in their answers.
-            let mut symbols = SymbolTable::new(venue.id());
-            for (_, payload) in fixture(*venue) {
-                session.on_frame(Frame { received_at: None, payload: &payload }, &mut symbols, &mut out);
-            }
-            out.sends.clear();
-            session.unsubscribe(&streams[..1], NOW, &mut out);
-            assert!(!out.sends.is_empty(), "{}: {channel:?} cannot be ended", venue.id());
-            if live.ping_seconds.is_some() {
-                out.sends.clear();
-                session.ping(NOW, &mut out);
-                assert!(!out.sends.is_empty(), "{}: no sign of life", venue.id());
-            }
-        }
-    }
-}
-
-#[test]
-fn what_is_sent_changes_no_tick() {
-    for venue in VENUES {
-        let lines = fixture(*venue);
-        let heard = Run::feed_all(*venue, &lines);
-        let mut spoken = Run::new(*venue);
-        let streams: Vec<Stream> =
-            natives(*venue).iter().map(|name| Stream::new(name, Channel::Trades)).collect();
-        spoken.session.greet(NOW, &mut spoken.out);
-        for (received_at, payload) in &lines {
-            spoken.session.subscribe(&streams, NOW, &mut spoken.out);
-            spoken.session.ping(NOW, &mut spoken.out);
-            spoken.feed(Some(*received_at), payload);
-            spoken.session.unsubscribe(&streams, NOW, &mut spoken.out);
-        }
-        spoken.session.finish(&mut spoken.out);
-        assert_eq!(spoken.out.ticks, heard.out.ticks, "{}", venue.id());
-        assert_eq!(spoken.counts, heard.counts, "{}", venue.id());
-    }
-}
-
-/// The names of the fixture's symbols as on the wire.
-fn natives(venue: &dyn Venue) -> Vec<String> {
-    let run = Run::feed_all(venue, &fixture(venue));
-    let names: Vec<String> = run.symbols.symbols().iter().map(|symbol| symbol.native().to_owned()).collect();
-    assert!(!names.is_empty(), "{}: no symbol in the fixture", venue.id());
-    names
 }

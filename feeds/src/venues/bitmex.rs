@@ -15,9 +15,8 @@
 use serde::Deserialize;
 
 use crate::frame::{Frame, FrameKind};
-use crate::json::{Reason, Sink, Token, folded, quote, trade, uuid};
+use crate::json::{Reason, Sink, Token, folded, quote, side_of, trade, uuid};
 use crate::live::{Channel, Live, Notice, Rate, Route, Stream};
-use crate::number::Decimal;
 use crate::offset::VenueClock;
 use crate::symbol::SymbolTable;
 use crate::tick::{Event, Rejection, Side};
@@ -190,6 +189,9 @@ impl<'a> TradeRow<'a> {
         let id = self.id.text().ok_or("the trade's id is no text")?;
         let price = self.price.decimal().ok_or("the trade's price is no number")?;
         let size = self.size.decimal().ok_or("the trade's size is no number")?;
+        if self.kind.is_some_and(|kind| kind.text().is_none()) {
+            return Err("the trade's type is no text");
+        }
         let side = match self.side.text().ok_or("the trade's side is no text")?.as_ref() {
             "Buy" => Side::Buy,
             "Sell" => Side::Sell,
@@ -208,16 +210,10 @@ impl<'a> TradeRow<'a> {
 impl<'a> QuoteRow<'a> {
     fn found(&self) -> Result<Found<'a>, Reason> {
         // A side without orders has no price.
-        let side = |price: Option<Token<'_>>, size: Option<Token<'_>>| match (price, size) {
-            (None, _) => Ok([Ok(Decimal::ZERO); 2]),
-            (Some(price), size) => {
-                let price = price.decimal().ok_or("a price of the quote is no number")?;
-                let size = size.and_then(Token::decimal).ok_or("a size of the quote is no number")?;
-                Ok::<_, Reason>([price, size])
-            }
-        };
-        let [bid, bid_size] = side(self.bid_price, self.bid_size)?;
-        let [ask, ask_size] = side(self.ask_price, self.ask_size)?;
+        let [bid, bid_size] =
+            side_of(self.bid_price, self.bid_size).ok_or("price or size of the quote's bid is no number")?;
+        let [ask, ask_size] =
+            side_of(self.ask_price, self.ask_size).ok_or("price or size of the quote's ask is no number")?;
         Ok(Found {
             symbol: self.symbol.text().ok_or("the quote's symbol is no text")?,
             time: self.timestamp.time_in_words().ok_or("the quote's time is no text")?,

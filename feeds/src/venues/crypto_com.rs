@@ -21,9 +21,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::frame::{Frame, FrameKind};
-use crate::json::{Sink, Token, quote, trade};
+use crate::json::{Sink, Token, quote, side_of, trade};
 use crate::live::{Channel, Live, Notice, Rate, Route, Stream};
-use crate::number::Decimal;
 use crate::offset::VenueClock;
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
@@ -258,8 +257,8 @@ impl CryptoComSession {
         let mut ticks = Vec::with_capacity(rows.len());
         for row in &rows {
             let time = row.t.time(Unit::Millis).ok_or("a time that is no number")?;
-            let [bid, bid_size] = side(row.b, row.bs).ok_or("a bid that is no number")?;
-            let [ask, ask_size] = side(row.k, row.ks).ok_or("an ask that is no number")?;
+            let [bid, bid_size] = side_of(row.b, row.bs).ok_or("a bid that is no number")?;
+            let [ask, ask_size] = side_of(row.k, row.ks).ok_or("an ask that is no number")?;
             let quote = quote(None, [bid, bid_size, ask, ask_size]);
             ticks.push((name(row.i, content)?, time, quote.map(Event::Quote)));
         }
@@ -301,12 +300,6 @@ type Row<'a> = (Cow<'a, str>, Result<Nanos, TimeError>, Result<Event, Rejection>
 /// The symbol of a row: its own, or the frame's.
 fn name<'a>(row: Option<Token<'a>>, content: &Content<'a>) -> Result<Cow<'a, str>, Fault> {
     Ok(row.or(content.instrument).and_then(Token::text).ok_or("no instrument")?)
-}
-
-/// Price and size of one side; both are zero where there is no order.
-fn side(price: Option<Token<'_>>, size: Option<Token<'_>>) -> Option<[Result<Decimal, Rejection>; 2]> {
-    let Some(price) = price else { return Some([Ok(Decimal::ZERO); 2]) };
-    Some([price.decimal()?, size?.decimal()?])
 }
 
 fn request(method: &str, streams: &[Stream], id: u64, now: Nanos) -> String {

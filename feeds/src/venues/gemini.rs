@@ -25,9 +25,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::frame::{Frame, FrameKind};
-use crate::json::{Sink, Token, quote, trade};
+use crate::json::{Sink, Token, quote, side_of, trade};
 use crate::live::{Channel, Live, Notice, Rate, Route, Stream};
-use crate::number::Decimal;
 use crate::offset::VenueClock;
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
@@ -356,15 +355,9 @@ fn trade_of(id: Token<'_>, message: &Message<'_>) -> Result<Result<Event, Reject
 
 fn quote_of(id: Token<'_>, message: &Message<'_>) -> Result<Result<Event, Rejection>, Fault> {
     let id = id.whole().ok_or("an update id that is no number")?;
-    let [bid, bid_size] = side(message.bid, message.bid_size).ok_or("a bid that is no number")?;
-    let [ask, ask_size] = side(message.ask, message.ask_size).ok_or("an ask that is no number")?;
+    let [bid, bid_size] = side_of(message.bid, message.bid_size).ok_or("a bid that is no number")?;
+    let [ask, ask_size] = side_of(message.ask, message.ask_size).ok_or("an ask that is no number")?;
     Ok(quote(Some(id), [bid, bid_size, ask, ask_size]).map(Event::Quote))
-}
-
-/// Price and size of one side; both are zero where there is no order.
-fn side(price: Option<Token<'_>>, size: Option<Token<'_>>) -> Option<[Result<Decimal, Rejection>; 2]> {
-    let Some(price) = price else { return Some([Ok(Decimal::ZERO); 2]) };
-    Some([price.decimal()?, size?.decimal()?])
 }
 
 fn request(method: &str, streams: &[Stream], id: u64) -> String {

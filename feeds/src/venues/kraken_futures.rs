@@ -309,6 +309,9 @@ impl<'a> TradeRow<'a> {
             br#""sell""# => Side::Sell,
             _ => return Err("`side` of a trade is neither buy nor sell"),
         };
+        if self.kind.is_some_and(|kind| kind.text().is_none()) {
+            return Err("`type` of a trade is no string");
+        }
         let excluded = [br#""assignment""#.as_slice(), br#""termination""#]
             .map(|kind| Some(Token(kind)))
             .contains(&self.kind);

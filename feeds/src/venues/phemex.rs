@@ -228,7 +228,10 @@ impl PhemexSession {
         sink: &mut Sink<'_>,
     ) -> Result<FrameKind, Fault> {
         let symbol = message.symbol.and_then(Token::text).ok_or("no symbol")?;
-        message.kind.ok_or("no type, which tells the past from the present")?;
+        let kind = message.kind.ok_or("no type, which tells the past from the present")?;
+        if !is_snapshot && kind.0 != br#""incremental""# {
+            return Err("a type that is neither snapshot nor incremental".into());
+        }
         let rows: Vec<Cells<'_, 4>> = serde_json::from_slice(rows.0)?;
         let mut trades = Vec::with_capacity(rows.len());
         for row in &rows {

@@ -233,6 +233,9 @@ impl UpbitSession {
             Some(br#""ASK""#) => Side::Sell,
             _ => return Err("a side that is neither BID nor ASK".into()),
         };
+        if message.stream_type.is_none() {
+            return Err("no stream type, which tells the past from the present".into());
+        }
         let history = self.is_snapshot(message, sink)?;
         let symbol = sink.symbols.intern(code.as_bytes());
         sink.put(symbol, time, trade(Some(id), price, size, side)).history = history;
@@ -265,7 +268,11 @@ impl UpbitSession {
     /// True if the frame is marked as past. What is not tells of the venue's clock.
     fn is_snapshot(&mut self, message: &Message<'_>, sink: &mut Sink<'_>) -> Result<bool, Fault> {
         let sent = message.sent.and_then(|time| time.time(Unit::Millis)).ok_or("no time")?;
-        let is_snapshot = message.stream_type.is_some_and(|kind| kind.0 == br#""SNAPSHOT""#);
+        let is_snapshot = match message.stream_type.map(|kind| kind.0) {
+            Some(br#""SNAPSHOT""#) => true,
+            Some(br#""REALTIME""#) | None => false,
+            Some(_) => return Err("a stream type that is neither SNAPSHOT nor REALTIME".into()),
+        };
         if let Ok(sent) = sent
             && !is_snapshot
         {

@@ -36,7 +36,11 @@ impl<'a> TradeRow<'a> {
                 b"false" => Side::Buy,
                 _ => return Err("no side `m` in the trade"),
             },
-            off_market: !fields.execution.is_empty() && fields.execution != br#""MARKET""#,
+            off_market: match fields.execution {
+                b"" | br#""MARKET""# => false,
+                [b'"', ..] => true,
+                _ => return Err("the kind of execution `X` is no text"),
+            },
         })
     }
 

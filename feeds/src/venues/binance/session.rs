@@ -123,7 +123,7 @@ impl BinanceSession {
             TradeStream::Aggregated => fields.a,
         };
         let row = TradeRow::read(fields, id)?;
-        self.observe(fields, sink);
+        self.observe(fields, sink)?;
         let symbol = sink.symbols.intern(row.symbol.as_bytes());
         if self.counted_stream(symbol, stream) != stream {
             return Ok(FrameKind::PassedOver(stream.kind()));
@@ -134,7 +134,7 @@ impl BinanceSession {
 
     fn on_quote(&mut self, fields: &Fields<'_>, sink: &mut Sink<'_>) -> Result<FrameKind, Reason> {
         let row = QuoteRow::read(fields)?;
-        self.observe(fields, sink);
+        self.observe(fields, sink)?;
         let symbol = sink.symbols.intern(row.symbol.as_bytes());
         match (row.time, row.quote()) {
             (Some(time), quote) => {
@@ -148,7 +148,8 @@ impl BinanceSession {
 
     /// A frame that gives no tick; its time still tells of the venue's clock.
     fn on_other(&mut self, message: &Message<'_>, sink: &mut Sink<'_>) -> FrameKind {
-        self.observe(&message.fields, sink);
+        // Of what is not used, nothing can be wrong.
+        let _ = self.observe(&message.fields, sink);
         match text(message.fields.event) {
             Some(event) => kind_of_event(&event),
             None => kind_without_event(message),
@@ -164,10 +165,13 @@ impl BinanceSession {
     }
 
     #[inline]
-    fn observe(&mut self, fields: &Fields<'_>, sink: &mut Sink<'_>) {
-        if let Some(Ok(event_time)) = time(fields.event_time) {
-            self.clock.observe(sink.received_at, event_time, sink.out);
+    fn observe(&mut self, fields: &Fields<'_>, sink: &mut Sink<'_>) -> Result<(), Reason> {
+        match time(fields.event_time) {
+            Some(Ok(event_time)) => self.clock.observe(sink.received_at, event_time, sink.out),
+            None if !fields.event_time.is_empty() => return Err("the time of sending `E` is no number"),
+            Some(Err(_)) | None => {}
         }
+        Ok(())
     }
 
     #[inline]

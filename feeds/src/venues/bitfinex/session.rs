@@ -117,7 +117,7 @@ impl BitfinexSession {
         rest: &[Token<'_>],
         sink: &mut Sink<'_>,
     ) -> Result<FrameKind, Reason> {
-        let sent = self.note(rest, sink);
+        let sent = self.note(numbers(rest)?, sink);
         if let (None, Ok(time)) = (sent, row.time) {
             self.clock.observe(sink.received_at, time, sink.out);
         }
@@ -140,7 +140,7 @@ impl BitfinexSession {
                 let rows: Vec<Cells<'_, 4>> =
                     serde_json::from_slice(body.0).map_err(|_| "the past trades are no arrays")?;
                 let rows = rows.iter().map(TradeRow::read).collect::<Result<Vec<_>, _>>()?;
-                self.note(rest, sink);
+                self.note(numbers(rest)?, sink);
                 for row in &rows {
                     row.put(symbol, sink).history = true;
                 }
@@ -153,7 +153,7 @@ impl BitfinexSession {
                     row.all().ok_or("not all of bid and ask in the ticker")?;
                 let side = |token: Token<'_>| token.decimal().ok_or("bid or ask of the ticker is no number");
                 let sides = [side(bid)?, side(bid_size)?, side(ask)?, side(ask_size)?];
-                let sent = self.note(rest, sink);
+                let sent = self.note(numbers(rest)?, sink);
                 self.put_quote(symbol, sent, sides, sink);
                 Ok(FrameKind::Ticks)
             }
@@ -278,6 +278,12 @@ fn tail(rest: &[Token<'_>]) -> (Option<u64>, Option<Nanos>) {
         }
     }
     (number, sent)
+}
+
+/// What stands behind a body that is used: whole numbers, or it is another form than the one that is read.
+fn numbers<'r, 'a>(rest: &'r [Token<'a>]) -> Result<&'r [Token<'a>], Reason> {
+    let are_whole = rest.iter().all(|value| value.whole().is_some());
+    if are_whole { Ok(rest) } else { Err("what stands behind the body is no number") }
 }
 
 fn kind_of_update(kind: &str) -> FrameKind {

@@ -165,6 +165,7 @@ impl<'a> TradeRow<'a> {
             br#""Sell""# => Side::Sell,
             _ => return Err("the trade's side is neither Buy nor Sell"),
         };
+        self.id.number().ok_or("the trade's id is neither a number nor a text")?;
         let event = trade(self.id().map(TradeId::number), price, size, side);
         Ok(FoundTrade { symbol, time, event })
     }

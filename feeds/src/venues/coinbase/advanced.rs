@@ -327,7 +327,11 @@ fn trades_of(events: Token<'_>) -> Result<Vec<(bool, TradeValues<'_>)>, Fault> {
     let events = serde_json::from_slice::<Vec<Rows<'_, TradeRow<'_>>>>(events.0)?;
     let mut trades = Vec::with_capacity(events.iter().map(|event| event.trades.len()).sum());
     for event in &events {
-        let history = event.kind == Some(Token(br#""snapshot""#));
+        let history = match event.kind.map(|kind| kind.0) {
+            Some(br#""snapshot""#) => true,
+            Some(br#""update""#) => false,
+            _ => return Err("an event of trades that is neither a snapshot nor an update".into()),
+        };
         for row in &event.trades {
             trades.push((history, row.values()?));
         }

@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::json::{Reason, Token, quote, trade};
+use crate::json::{Reason, Token, quote, side_of, trade};
 use crate::tick::{Event, Quote, Rejection, Side};
 use crate::time::{Nanos, TimeError, Unit};
-
-use crate::number::Decimal;
 
 /// A frame of JSON-RPC: a notice with `method` and `params`, or an answer with `id`.
 #[derive(Deserialize)]
@@ -189,11 +187,8 @@ impl<'a> QuoteRow<'a> {
     pub(super) fn found(&self) -> Result<FoundQuote<'a>, Reason> {
         let symbol = self.instrument_name.text().ok_or("the quote's instrument is no text")?;
         let time = self.timestamp.time(Unit::Millis).ok_or("the quote's time is no number")?;
-        let number = |token: Token<'_>| match token.0 {
-            b"null" => Some(Ok(Decimal::ZERO)),
-            _ => token.decimal(),
-        };
-        let side = |price, amount| Some([number(price)?, number(amount)?]);
+        let there = |token: Token<'a>| (token.0 != b"null").then_some(token);
+        let side = |price, amount| side_of(there(price), there(amount));
         let [bid, bid_size] =
             side(self.best_bid_price, self.best_bid_amount).ok_or("the quote's bid is no number")?;
         let [ask, ask_size] =

@@ -210,7 +210,10 @@ fn on_quote(
     let (ask, ask_size) = side(best.ask, best.ask_size)?;
     let time = best.quote_time.or(best.ts).ok_or("a quote without a time")?;
     let time = time.time(Unit::Millis).ok_or("a quote's time that is no number")?;
-    let id = best.seq_id.or(best.version).and_then(Token::whole);
+    let id = match best.seq_id.or(best.version) {
+        Some(id) => Some(id.whole().ok_or("a quote's number that is none")?),
+        None => None,
+    };
     observe(sent, clock, sink);
     let symbol = sink.symbols.intern(symbol.as_bytes());
     sink.put(symbol, time, quote(id, [bid, bid_size, ask, ask_size]).map(Event::Quote));

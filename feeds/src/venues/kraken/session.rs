@@ -153,6 +153,9 @@ impl KrakenSession {
         let is_snapshot = message.kind == Some(Token(br#""snapshot""#));
         match channel {
             "trade" => {
+                if !is_snapshot && message.kind != Some(Token(br#""update""#)) {
+                    return Err("trades that are neither a snapshot nor an update".into());
+                }
                 self.on_trades(&serde_json::from_slice::<Vec<TradeRow<'_>>>(data()?.0)?, is_snapshot, sink)
             }
             "ticker" => self.on_tickers(&serde_json::from_slice::<Vec<TickerRow<'_>>>(data()?.0)?, sink),
