@@ -3,6 +3,8 @@
 /// Below `tapedeck --help`.
 pub(super) const TAPEDECK: &str = "\
 Examples:
+  tapedeck demo --for 30s
+  tapedeck run binance:BTCUSDT coinbase:BTC-USD
   tapedeck replay trades.csv.gz --db my.db
   tapedeck query windows --db my.db --window 1m
   tapedeck dump --db my.db --digest
@@ -32,6 +34,9 @@ Examples:
   tapedeck run binance:BTCUSDT coinbase:BTC-USD
   tapedeck run --config tapedeck.toml --record tape
   tapedeck run binance:SYM0001USDT --url binance=ws://127.0.0.1:9100/binance --for 30s
+
+On a terminal it shows a table of symbols. Over HTTP it shows a page, /healthz, /readyz, /metrics and /v1/status; where, it \
+says on stderr.
 
 Ends with the first SIGINT or SIGTERM: what came is committed, open windows come out as partial. The same command goes \
 on from there.";

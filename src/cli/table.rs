@@ -48,7 +48,8 @@ enum Tone {
 /// The picture with `notes` below it. No line is wider than the size, and there are no more lines than fit.
 pub(super) fn lines(view: &View, notes: &[String], size: Size) -> Vec<String> {
     let mut above = vec![heading(&view.status, size.colours)];
-    above.extend(view.status.unready.iter().map(|why| paint(&format!("  {why}"), Tone::Mid, size.colours)));
+    let unready = view.status.unready.iter().filter(|_| !view.status.ended);
+    above.extend(unready.map(|why| paint(&format!("  {why}"), Tone::Mid, size.colours)));
     above.push(String::new());
     let mut below = vec![String::new(), ledger(&view.status.ledger.0)];
     below.extend(view.venues.iter().map(venue));
@@ -69,11 +70,12 @@ pub(super) fn lines(view: &View, notes: &[String], size: Size) -> Vec<String> {
 }
 
 fn heading(status: &Status, colours: bool) -> String {
-    let ready = if status.ready {
-        paint("ready", Tone::Good, colours)
-    } else {
-        paint("not ready", Tone::Mid, colours)
+    let (word, tone) = match (status.ended, status.ready) {
+        (true, _) => ("ended", Tone::Soft),
+        (false, true) => ("ready", Tone::Good),
+        (false, false) => ("not ready", Tone::Mid),
     };
+    let ready = paint(word, tone, colours);
     let age = status.checkpoint_age_s.map_or("none yet".to_owned(), |age| format!("{age:.1} s ago"));
     format!(
         "tapedeck {}  {ready}  up {}  {} ticks/s  tape {}  committed {}, {age}  {} windows",

@@ -47,6 +47,7 @@ fn view(symbols: usize) -> View {
         version: "1.2.3",
         run: 0,
         uptime_s: 3_725.0,
+        ended: false,
         ready: false,
         unready: vec!["1 of 2 connections wait".to_owned()],
         tape: 12_345,

@@ -193,7 +193,9 @@ fn listing(list: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> String {
 #[test]
 fn lists_have_one_entry_a_line_with_its_name_first() {
     let first_words = |text: String| -> Vec<String> {
-        text.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+        // What is said of an entry below its first line is indented.
+        let entries = text.lines().filter(|line| !line.is_empty() && !line.starts_with(' '));
+        entries.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
     };
     let statistics = first_words(listing(|out| lists::stats(&StatsArgs { sets: false }, out)));
     assert_eq!(statistics, crate::stat::STATISTICS.iter().map(|s| s.name).collect::<Vec<_>>());
@@ -217,6 +219,15 @@ fn check_says_what_a_right_configuration_says_and_what_a_wrong_one_does_not() {
     assert_eq!(lines[0], format!("{} is right", file.display()));
     assert_eq!(lines[1], "window 5m: tumbling 5m, vwap");
     assert_eq!(lines[2].len(), "digest ".len() + 64);
+    let feed =
+        "[[feeds]]\nvenue = \"binance\"\nsymbols = [\"BTCUSDT\"]\nurl = \"ws://a:1\"\nsilence = \"90s\"\n";
+    fs::write(&file, format!("{feed}[http]\nlisten = \"off\"\n")).unwrap();
+    let said = listing(|out| lists::check(&args, out));
+    assert!(
+        said.contains("feed binance: BTCUSDT (trades, quotes) at ws://a:1, silent after 90s\n"),
+        "{said}"
+    );
+    assert!(said.contains("\nhttp off\n") && !said.contains("not used"), "{said}");
     fs::write(&file, "[[windows]]\nname = \"5m\"\nstats = [\"vwp\"]\n").unwrap();
     let failure = Failure::from(lists::check(&args, &mut Vec::new()).unwrap_err());
     assert_eq!(failure.code, Code::Usage);

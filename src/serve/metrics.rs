@@ -88,7 +88,7 @@ fn engine(registry: &mut Registry, view: &View) {
             "1 if nothing keeps the run from doing what it is there for",
             f64::from(u8::from(status.ready)),
         ),
-        ("ticks_per_second", "Ticks that came in during the last second", status.ticks_per_s),
+        ("ticks_per_second", "Ticks that came in a second, since the last look", status.ticks_per_s),
     ] {
         register_float(registry, name, help, None, value);
     }

@@ -31,10 +31,15 @@ pub(super) fn router(viewer: Arc<Viewer>) -> Router {
         .route("/metrics", get(measures))
         .route(
             "/v1/status",
-            get(async |State(viewer): Shared| picture(viewer, |view| json!(view.status)).await),
+            get(async |State(viewer): Shared| {
+                picture(viewer, |view| answer(StatusCode::OK, &view.status)).await
+            }),
         )
         .route("/v1/feeds", get(feeds))
-        .route("/v1/live", get(async |State(viewer): Shared| picture(viewer, |view| json!(view)).await))
+        .route(
+            "/v1/live",
+            get(async |State(viewer): Shared| picture(viewer, |view| answer(StatusCode::OK, view)).await),
+        )
         .route("/v1/venues", get(venues))
         .route("/v1/symbols", get(symbols))
         .route("/v1/windows", get(windows))
@@ -63,7 +68,10 @@ async fn measures(State(viewer): Shared) -> Response {
 }
 
 async fn feeds(State(viewer): Shared) -> Response {
-    picture(viewer, |view| json!({ "connections": view.connections, "venues": view.venues })).await
+    picture(viewer, |view| {
+        answer(StatusCode::OK, &json!({ "connections": view.connections, "venues": view.venues }))
+    })
+    .await
 }
 
 async fn venues() -> Response {
@@ -122,9 +130,9 @@ async fn latency(State(viewer): Shared) -> Response {
 /// A part of the picture.
 async fn picture(
     viewer: Arc<Viewer>,
-    part: impl FnOnce(&crate::view::View) -> Value + Send + 'static,
+    part: impl FnOnce(&crate::view::View) -> Response + Send + 'static,
 ) -> Response {
-    read(move || answer(StatusCode::OK, &part(&viewer.view()))).await
+    read(move || part(&viewer.view())).await
 }
 
 /// Reads where waiting for a disk holds up no other request.

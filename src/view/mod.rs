@@ -49,7 +49,7 @@ pub struct View {
     pub connections: Vec<ConnectionView>,
     /// Its venues, by id.
     pub venues: Vec<VenueView>,
-    /// Its symbols, in the order in which they appeared.
+    /// Its symbols, the busiest first.
     pub symbols: Vec<SymbolView>,
     /// Its latencies, by stage and then venue.
     pub latency: Vec<LatencyView>,
@@ -144,7 +144,7 @@ impl Viewer {
         let (asked, committed, last) = (self.pulse.asked(), self.pulse.committed(), self.pulse.last());
         let wall = clock::wall();
         state.stored.refresh(&*self.store, &committed, wall);
-        state.rates.measure(&last, now);
+        state.rates.measure(&last, self.pulse.begun(), now);
         let age = |time: Option<Nanos>| time.map(|time| seconds(wall.saturating_sub(time).max(0)));
         let connections = asked.connections.iter().map(|status| ConnectionView {
             state_s: age(status.since),

@@ -23,6 +23,8 @@ pub struct Status {
     pub run: u32,
     /// For how long it runs, in seconds.
     pub uptime_s: f64,
+    /// True once it was stopped and all of it is committed.
+    pub ended: bool,
     /// True if nothing keeps it from doing what it is there for.
     pub ready: bool,
     /// What does.
@@ -45,7 +47,7 @@ pub struct Status {
     pub symbols: usize,
     /// Windows emitted or amended by this process.
     pub windows: u64,
-    /// Ticks that came in during the last second.
+    /// Ticks that came in a second, since it was last looked at or longer.
     pub ticks_per_s: f64,
     /// What waits where.
     pub queues: Vec<Queue>,
@@ -131,6 +133,7 @@ pub(super) fn status(viewer: &Viewer, asked: &Asked, committed: &Figures, now: S
         version: env!("CARGO_PKG_VERSION"),
         run: pulse.run(),
         uptime_s: seconds(now.since(pulse.begun())),
+        ended: pulse.ended(),
         ready: unready.is_empty(),
         unready,
         tape: pulse.tape(),

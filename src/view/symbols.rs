@@ -44,7 +44,7 @@ pub struct SymbolView {
     pub trades: u64,
     /// Quotes that came in.
     pub quotes: u64,
-    /// Ticks that came in during the last second.
+    /// Ticks that came in a second, since it was last looked at or longer.
     pub ticks_per_s: f64,
     /// How old the last of them is, in seconds.
     pub age_s: Option<f64>,
@@ -79,18 +79,14 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Looks again, if long enough has passed.
-    pub(super) fn measure(&mut self, last: &[LastTick], now: Stamp) {
-        let counts = || last.iter().map(|tick| tick.trades + tick.quotes).collect::<Vec<u64>>();
-        let Some((from, before)) = &self.from else {
-            self.from = Some((now, counts()));
-            return;
-        };
+    /// Looks again, if long enough has passed; at first since `begun`.
+    pub(super) fn measure(&mut self, last: &[LastTick], begun: Stamp, now: Stamp) {
+        let (from, before) = self.from.get_or_insert_with(|| (begun, Vec::new()));
         let time = now.since(*from);
         if time < RATE_OVER {
             return;
         }
-        let counts = counts();
+        let counts: Vec<u64> = last.iter().map(|tick| tick.trades + tick.quotes).collect();
         let more =
             |(place, count): (usize, &u64)| count - before.get(place).copied().unwrap_or(0).min(*count);
         self.rates = counts.iter().enumerate().map(more).map(|more| more as f64 / seconds(time)).collect();
@@ -98,7 +94,7 @@ impl Rates {
     }
 
     pub(super) fn total(&self) -> f64 {
-        self.rates.iter().sum()
+        self.rates.iter().fold(0.0, |sum, rate| sum + rate)
     }
 }
 
@@ -189,7 +185,7 @@ fn missing(store: &dyn Store, catalogue: &Catalogue) -> Result<BTreeMap<String, 
     Ok(gaps)
 }
 
-/// All symbols of `last`.
+/// All symbols of `last`, the busiest first.
 pub(super) fn symbols(
     last: &[LastTick],
     connections: &[ConnectionStatus],
@@ -227,7 +223,9 @@ pub(super) fn symbols(
             symbol,
         }
     };
-    last.iter().enumerate().map(view).collect()
+    let mut symbols: Vec<SymbolView> = last.iter().enumerate().map(view).collect();
+    symbols.sort_by_key(|symbol| std::cmp::Reverse(symbol.trades + symbol.quotes));
+    symbols
 }
 
 /// From bad to good.
