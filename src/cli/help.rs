@@ -69,9 +69,11 @@ pub(super) const SIMULATE: &str = "\
 Examples:
   tapedeck simulate --csv trades.csv
   tapedeck simulate --symbols 20 --trades 100000 --capture capture.zst
-  tapedeck simulate --serve --venue binance --ticks-per-second 500 --symbols 20
+  tapedeck simulate --serve --venue binance --venue kraken --ticks-per-second 500 --symbols 20
   tapedeck simulate --serve 127.0.0.1:0 --faults gap@1000*5,disconnect@2000 --for 30s
 
 A served market is in real time. Faults: disconnect, half-open, silence, gap, duplicate, reorder, garbage, oversize \
 (COUNT bytes), slow, shutdown (then the end COUNT events later), skew and lag (COUNT milliseconds), too-many and \
-unavailable (EVENT is the number of the connection), random (EVENT is the seed, one fault in COUNT events).";
+unavailable (EVENT is the number of the connection), random (EVENT is the seed, one fault in COUNT events), chaos (the \
+same, with faults of every kind). The venues that can be played: binance, binance-us, binance-usdm, binance-coinm, \
+coinbase, kraken, okx, bybit-spot, bybit-linear, bybit-inverse, deribit.";

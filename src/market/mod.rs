@@ -56,10 +56,15 @@ pub struct MarketSpec {
     pub quotes_per_trade: u64,
 }
 
-impl Default for MarketSpec {
+impl MarketSpec {
     /// Two hundred symbols with three quotes a trade and ten million trades in an hour.
+    pub const DEFAULT: MarketSpec =
+        MarketSpec { symbols: 200, seed: 1, start: START, ticks_per_second: 11_050, quotes_per_trade: 3 };
+}
+
+impl Default for MarketSpec {
     fn default() -> MarketSpec {
-        MarketSpec { symbols: 200, seed: 1, start: START, ticks_per_second: 11_050, quotes_per_trade: 3 }
+        MarketSpec::DEFAULT
     }
 }
 
@@ -103,6 +108,16 @@ pub enum Change {
         /// Size at the best ask, above zero.
         ask_size: i64,
     },
+}
+
+impl Change {
+    /// The trade's id, or the update's.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        match self {
+            Change::Trade { id, .. } | Change::Quote { id, .. } => *id,
+        }
+    }
 }
 
 impl Instrument {

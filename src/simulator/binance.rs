@@ -1,14 +1,14 @@
 //! Binance as a venue: spot, Binance.US, USD-M and COIN-M futures, with combined and raw streams and past trades.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use feeds::live::Channel;
 use feeds::time::Nanos;
 use serde_json::{Value, json};
 
-use super::market::Past;
-use super::protocol::{Answer, Conversation, Listing, Protocol, Query, Reply};
+use super::market::View;
+use super::protocol::{Answer, Conversation, Listing, Protocol, Query, Reply, Streams, base, channel_of};
+use super::wire::padded;
 use crate::market::digits::{put_integer, put_padded};
 use crate::market::{Change, Instrument, MarketEvent};
 
@@ -20,8 +20,6 @@ const STREAMS_MAX: usize = 1_024;
 const PAST_DEFAULT: usize = 500;
 /// Most trades of an answer about the past.
 const PAST_MAX: usize = 1_000;
-/// What the quote currency adds to the name of a made-up instrument.
-const QUOTE: &str = "USDT";
 
 /// Which of the four markets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +52,7 @@ impl Protocol for Binance {
 
     fn native(&self, instrument: &Instrument) -> String {
         match self.kind {
-            Kind::CoinMargined => {
-                let base = instrument.native.strip_suffix(QUOTE).unwrap_or(&instrument.native);
-                format!("{base}USD_PERP")
-            }
+            Kind::CoinMargined => format!("{}USD_PERP", base(instrument)),
             Kind::Spot | Kind::UsdMargined => instrument.native.clone(),
         }
     }
@@ -87,10 +82,10 @@ impl Protocol for Binance {
         let named = if combined { Query(query).get("streams").unwrap_or_default() } else { rest };
         let names = named.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let kind = self.kind;
-        Some(Box::new(Connection { kind, combined, mute, names, streams: BTreeSet::new() }))
+        Some(Box::new(Connection { kind, combined, mute, names }))
     }
 
-    fn answer(&self, path: &str, query: &Query<'_>, past: &Past<'_>) -> Answer {
+    fn answer(&self, path: &str, query: &Query<'_>, view: &View<'_>) -> Answer {
         if path != self.rest {
             return refusal(404, -1000, "Not found.");
         }
@@ -101,18 +96,17 @@ impl Protocol for Binance {
                 "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.",
             );
         };
-        let Some(symbol) = past.listing().number(native) else {
+        let Some(symbol) = view.listing().number(native) else {
             return refusal(400, -1121, "Invalid symbol.");
         };
-        let number = |key| query.get(key).map(str::parse::<u64>).transpose();
-        let (Ok(limit), Ok(first)) = (number("limit"), number("fromId")) else {
+        let (Ok(limit), Ok(first)) = (query.number("limit"), query.number("fromId")) else {
             return refusal(400, -1100, "Illegal characters found in a parameter.");
         };
         let limit = limit.map_or(PAST_DEFAULT, |limit| usize::try_from(limit).unwrap_or(PAST_MAX));
-        let trades = past.trades(symbol, first, limit.clamp(1, PAST_MAX));
-        let instrument = &past.listing().instruments[symbol as usize];
+        let trades = view.trades(symbol, first, limit.clamp(1, PAST_MAX));
+        let instrument = view.listing().of(symbol).1;
         let rows: Vec<Value> = trades.iter().filter_map(|event| self.past_trade(event, instrument)).collect();
-        Answer { status: 200, body: Value::Array(rows).to_string() }
+        Answer { trades, ..Answer::new(200, Value::Array(rows).to_string()) }
     }
 }
 
@@ -134,7 +128,7 @@ impl Binance {
 }
 
 fn refusal(status: u16, code: i32, message: &str) -> Answer {
-    Answer { status, body: json!({ "code": code, "msg": message }).to_string() }
+    Answer::new(status, json!({ "code": code, "msg": message }).to_string())
 }
 
 /// Digits behind the point on the wire.
@@ -143,9 +137,7 @@ fn digits(kind: Kind, scale: u8) -> u8 {
 }
 
 fn decimal(kind: Kind, mantissa: i64, scale: u8) -> String {
-    let mut out = Vec::new();
-    put_padded(&mut out, mantissa, scale, digits(kind, scale));
-    String::from_utf8_lossy(&out).into_owned()
+    padded(mantissa, scale, digits(kind, scale))
 }
 
 /// One client.
@@ -155,47 +147,49 @@ struct Connection {
     mute: bool,
     /// Streams named in the address, subscribed before anything else is done.
     names: Vec<String>,
-    streams: BTreeSet<(u32, Channel)>,
 }
 
 impl Conversation for Connection {
-    fn on_open(&mut self, listing: &Listing) {
+    fn on_open(&mut self, view: &View<'_>, streams: &mut Streams, _out: &mut Vec<Reply>) {
+        streams.mute = self.mute;
         for name in std::mem::take(&mut self.names) {
             // The venue passes over names in an address that it does not know.
-            if let Some(stream) = self.stream(&name, listing) {
-                self.streams.insert(stream);
+            if let Some((symbol, channel)) = stream(&name, view.listing()) {
+                streams.add(symbol, channel, view);
             }
         }
     }
 
-    fn on_text(&mut self, text: &str, listing: &Listing, _now: Nanos, out: &mut Vec<Reply>) {
+    fn on_text(&mut self, text: &str, view: &View<'_>, streams: &mut Streams, out: &mut Vec<Reply>) {
         let Ok(request) = serde_json::from_str::<Value>(text) else {
             out.push(error(Value::Null, "Invalid JSON: expected value"));
             return;
         };
         let id = request.get("id").cloned().unwrap_or(Value::Null);
         let params = request.get("params").and_then(Value::as_array).cloned().unwrap_or_default();
-        let streams: Option<Vec<(u32, Channel)>> =
-            params.iter().map(|name| self.stream(name.as_str()?, listing)).collect();
-        match (request.get("method").and_then(Value::as_str), streams) {
+        let asked: Option<Vec<(u32, Channel)>> =
+            params.iter().map(|name| stream(name.as_str()?, view.listing())).collect();
+        match (request.get("method").and_then(Value::as_str), asked) {
             (Some("LIST_SUBSCRIPTIONS"), _) => {
-                let names: Vec<String> = self.streams.iter().map(|stream| name(*stream, listing)).collect();
+                let names: Vec<String> = streams.iter().map(|stream| name(stream, view.listing())).collect();
                 out.push(Reply::Text(json!({ "result": names, "id": id }).to_string()));
             }
             (Some("SUBSCRIBE" | "UNSUBSCRIBE"), None) => {
                 out.push(error(id, "Invalid request: unknown stream"));
             }
-            (Some("SUBSCRIBE"), Some(streams)) => {
-                self.streams.extend(streams);
-                if self.streams.len() > STREAMS_MAX {
+            (Some("SUBSCRIBE"), Some(asked)) => {
+                for (symbol, channel) in asked {
+                    streams.add(symbol, channel, view);
+                }
+                if streams.len() > STREAMS_MAX {
                     out.push(Reply::Close(1008, "Too many streams"));
                     return;
                 }
                 out.push(Reply::Text(json!({ "result": null, "id": id }).to_string()));
             }
-            (Some("UNSUBSCRIBE"), Some(streams)) => {
-                for stream in &streams {
-                    self.streams.remove(stream);
+            (Some("UNSUBSCRIBE"), Some(asked)) => {
+                for (symbol, channel) in asked {
+                    streams.remove(symbol, channel);
                 }
                 out.push(Reply::Text(json!({ "result": null, "id": id }).to_string()));
             }
@@ -203,32 +197,22 @@ impl Conversation for Connection {
         }
     }
 
-    fn wants(&self, symbol: u32, channel: Channel) -> bool {
-        !self.mute && self.streams.contains(&(symbol, channel))
-    }
-
-    fn streams(&self) -> usize {
-        self.streams.len()
-    }
-
-    fn frame(&mut self, event: &MarketEvent, listing: &Listing, out: &mut Vec<u8>) {
-        let channel = match event.change {
-            Change::Trade { .. } => Channel::Trades,
-            Change::Quote { .. } => Channel::Quotes,
-        };
-        if self.combined {
-            out.extend_from_slice(b"{\"stream\":\"");
-            out.extend_from_slice(name((event.symbol, channel), listing).as_bytes());
-            out.extend_from_slice(b"\",\"data\":");
-        }
-        let native = &listing.natives[event.symbol as usize];
-        let instrument = &listing.instruments[event.symbol as usize];
-        match channel {
-            Channel::Trades => self.put_trade(out, event, native, instrument),
-            Channel::Quotes => self.put_quote(out, event, native, instrument),
-        }
-        if self.combined {
-            out.push(b'}');
+    fn frame(&mut self, events: &[MarketEvent], listing: &Listing, out: &mut Vec<u8>) {
+        for event in events {
+            let channel = channel_of(event);
+            if self.combined {
+                out.extend_from_slice(b"{\"stream\":\"");
+                out.extend_from_slice(name((event.symbol, channel), listing).as_bytes());
+                out.extend_from_slice(b"\",\"data\":");
+            }
+            let (native, instrument) = listing.of(event.symbol);
+            match channel {
+                Channel::Trades => self.put_trade(out, event, native, instrument),
+                Channel::Quotes => self.put_quote(out, event, native, instrument),
+            }
+            if self.combined {
+                out.push(b'}');
+            }
         }
     }
 
@@ -240,20 +224,6 @@ impl Conversation for Connection {
 }
 
 impl Connection {
-    /// The stream of this name; `None` if there is no such symbol or kind.
-    fn stream(&self, name: &str, listing: &Listing) -> Option<(u32, Channel)> {
-        let (symbol, kind) = name.split_once('@')?;
-        let channel = match kind {
-            "trade" => Channel::Trades,
-            "bookTicker" => Channel::Quotes,
-            _ => return None,
-        };
-        if symbol.contains(|c: char| c.is_ascii_uppercase()) {
-            return None;
-        }
-        Some((listing.number(&symbol.to_ascii_uppercase())?, channel))
-    }
-
     fn put_trade(&self, out: &mut Vec<u8>, event: &MarketEvent, native: &str, instrument: &Instrument) {
         let Change::Trade { id, price, size, buyer_is_maker } = event.change else { return };
         let millis = (event.exchange_ts / 1_000_000).unsigned_abs();
@@ -303,6 +273,20 @@ impl Connection {
         put_padded(out, mantissa, scale, digits(self.kind, scale));
         out.push(b'"');
     }
+}
+
+/// The stream of this name; `None` if there is no such symbol or kind.
+fn stream(name: &str, listing: &Listing) -> Option<(u32, Channel)> {
+    let (symbol, kind) = name.split_once('@')?;
+    let channel = match kind {
+        "trade" => Channel::Trades,
+        "bookTicker" => Channel::Quotes,
+        _ => return None,
+    };
+    if symbol.contains(|c: char| c.is_ascii_uppercase()) {
+        return None;
+    }
+    Some((listing.number(&symbol.to_ascii_uppercase())?, channel))
 }
 
 fn put_key(out: &mut Vec<u8>, key: &str) {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use feeds::live::Channel;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -16,9 +15,9 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::faults::{Item, garbage};
 use super::market::Exchange;
-use super::protocol::{Conversation, Reply};
+use super::protocol::{Conversation, Reply, Streams, channel_of};
 use crate::clock;
-use crate::market::{Change, MarketEvent};
+use crate::market::MarketEvent;
 
 /// Most items that are written before the socket is flushed and the client is listened to again.
 const ITEMS_AT_ONCE: usize = 256;
@@ -30,8 +29,8 @@ const GOODBYE_WAIT: Duration = Duration::from_secs(2);
 const SLOW_FRAME: Duration = Duration::from_millis(20);
 /// Pings without an answer after which a client is gone.
 const PINGS_UNANSWERED: u32 = 3;
-/// How often a venue that sends no pings looks after its connections, in seconds.
-const NO_PING_SECONDS: u64 = 3_600;
+/// How often a connection is looked after.
+const BEAT: Duration = Duration::from_secs(1);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -56,51 +55,59 @@ pub(super) struct Connection<'a> {
     conversation: Box<dyn Conversation>,
     socket: Socket,
     items: Receiver<Item>,
-    /// What was written and not flushed: counted as sent once it is.
-    events: Vec<MarketEvent>,
-    frames: u64,
-    spoilt: u64,
+    streams: Streams,
+    /// Events that share a frame, which is not written yet.
+    gathered: Vec<MarketEvent>,
+    /// What was written and not flushed.
+    written: Written,
     slow: u64,
-    unanswered: u32,
+    /// Seconds since the last ping, and pings without an answer.
+    pinged: (u64, u32),
     /// The second of the last message and how many came in it.
     messages: (i64, u32),
-    streams: usize,
+    /// Streams as the exchange knows them.
+    counted: usize,
     encoded: Vec<u8>,
+}
+
+/// What is counted as sent once it is flushed.
+#[derive(Default)]
+struct Written {
+    events: Vec<MarketEvent>,
+    past: Vec<MarketEvent>,
+    frames: u64,
+    spoilt: u64,
 }
 
 impl<'a> Connection<'a> {
     pub(super) fn new(
         exchange: &'a Exchange,
-        mut conversation: Box<dyn Conversation>,
+        conversation: Box<dyn Conversation>,
         socket: Socket,
         items: Receiver<Item>,
     ) -> Connection<'a> {
-        conversation.on_open(&exchange.listing);
         Connection {
             exchange,
             conversation,
             socket,
             items,
-            events: Vec::new(),
-            frames: 0,
-            spoilt: 0,
+            streams: Streams::default(),
+            gathered: Vec::new(),
+            written: Written::default(),
             slow: 0,
-            unanswered: 0,
+            pinged: (0, 0),
             messages: (0, 0),
-            streams: 0,
+            counted: 0,
             encoded: Vec::new(),
         }
     }
 
     /// Talks until one of the two ends it.
     pub(super) async fn talk(mut self) {
-        self.count_streams();
         let venue = self.exchange.protocol.venue();
-        let ending = loop {
-            match self.turns().await {
-                Ok(()) => {}
-                Err(ending) => break ending,
-            }
+        let ending = match self.turns().await {
+            Ok(()) => Ending::Gone,
+            Err(ending) => ending,
         };
         tracing::debug!(venue, ?ending, "connection ends");
         match ending {
@@ -115,12 +122,14 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Turns of client, market and pings until the connection ends.
+    /// Turns of client, market and clock until the connection ends.
     async fn turns(&mut self) -> Result<(), Ending> {
-        let seconds = self.exchange.protocol.ping_seconds();
-        let mut pings: Interval = interval(Duration::from_secs(seconds.unwrap_or(NO_PING_SECONDS)));
+        let mut replies = Vec::new();
+        self.conversation.on_open(&self.exchange.view(), &mut self.streams, &mut replies);
+        self.reply(replies).await?;
+        let mut beats: Interval = interval(BEAT);
         // The first tick is at once.
-        pings.tick().await;
+        beats.tick().await;
         loop {
             tokio::select! {
                 biased;
@@ -128,22 +137,62 @@ impl<'a> Connection<'a> {
                     Some(Ok(message)) => self.on_message(message).await?,
                     Some(Err(_)) | None => return Err(Ending::Gone),
                 },
+                _ = beats.tick() => self.on_beat().await?,
                 item = self.items.recv() => match item {
                     Ok(item) => self.on_items(item).await?,
                     Err(RecvError::Lagged(_)) => return Err(Ending::Slow),
                     Err(RecvError::Closed) => return Err(Ending::Gone),
                 },
-                _ = pings.tick() => if seconds.is_some() {
-                    if self.unanswered >= PINGS_UNANSWERED {
-                        return Err(Ending::Close(1008, "Pong timeout"));
-                    }
-                    self.unanswered += 1;
-                    let payload = (clock::wall() / 1_000_000).to_string();
-                    self.write(Message::Ping(payload.into_bytes().into())).await?;
-                    self.flush().await?;
-                },
             }
         }
+    }
+
+    /// A second has passed: pings, and what else the venue does by the clock.
+    async fn on_beat(&mut self) -> Result<(), Ending> {
+        if let Some(seconds) = self.exchange.protocol.ping_seconds() {
+            self.pinged.0 += 1;
+            if self.pinged.0 >= seconds {
+                if self.pinged.1 >= PINGS_UNANSWERED {
+                    return Err(Ending::Close(1008, "Pong timeout"));
+                }
+                self.pinged = (0, self.pinged.1 + 1);
+                let payload = (clock::wall() / 1_000_000).to_string();
+                self.write(Message::Ping(payload.into_bytes().into())).await?;
+                self.flush().await?;
+            }
+        }
+        // A heartbeat may name the newest trade, which the client has then.
+        loop {
+            match self.items.try_recv() {
+                Ok(item) => self.on_items(item).await?,
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Lagged(_)) => return Err(Ending::Slow),
+                Err(TryRecvError::Closed) => return Err(Ending::Gone),
+            }
+        }
+        let mut replies = Vec::new();
+        self.conversation.on_second(&self.exchange.view(), &self.streams, &mut replies);
+        self.reply(replies).await
+    }
+
+    /// Does what the venue says.
+    async fn reply(&mut self, replies: Vec<Reply>) -> Result<(), Ending> {
+        self.count_streams();
+        for reply in replies {
+            match reply {
+                Reply::Text(text) => self.write(Message::text(text)).await?,
+                Reply::Told { text, events, past } => {
+                    self.write(Message::text(text)).await?;
+                    let told = if past { &mut self.written.past } else { &mut self.written.events };
+                    told.extend(events);
+                }
+                Reply::Close(code, reason) => {
+                    self.flush().await?;
+                    return Err(Ending::Close(code, reason));
+                }
+            }
+        }
+        self.flush().await
     }
 
     async fn on_message(&mut self, message: Message) -> Result<(), Ending> {
@@ -152,21 +201,16 @@ impl<'a> Connection<'a> {
                 let now = clock::wall();
                 let second = now / feeds::time::SECOND;
                 self.messages = (second, if self.messages.0 == second { self.messages.1 + 1 } else { 1 });
-                if self.messages.1 > self.exchange.protocol.messages_per_second() {
-                    return Err(Ending::Close(1008, "Too many requests"));
-                }
                 let mut replies = Vec::new();
-                self.conversation.on_text(text.as_str(), &self.exchange.listing, now, &mut replies);
-                for reply in replies {
-                    match reply {
-                        Reply::Text(text) => self.write(Message::text(text)).await?,
-                        Reply::Close(code, reason) => return Err(Ending::Close(code, reason)),
-                    }
+                if self.messages.1 > self.exchange.protocol.messages_per_second() {
+                    replies.push(self.exchange.protocol.too_many());
+                } else {
+                    let view = self.exchange.view();
+                    self.conversation.on_text(text.as_str(), &view, &mut self.streams, &mut replies);
                 }
-                self.flush().await?;
-                self.count_streams();
+                self.reply(replies).await?;
             }
-            Message::Pong(_) => self.unanswered = 0,
+            Message::Pong(_) => self.pinged.1 = 0,
             Message::Close(_) => {
                 // The library answers in kind with the flush.
                 let _ = timeout(WRITE_WAIT, self.socket.flush()).await;
@@ -200,46 +244,56 @@ impl<'a> Connection<'a> {
     }
 
     async fn on_item(&mut self, item: Item) -> Result<(), Ending> {
+        if let Item::Event(number, event) = item {
+            return self.on_event(number, event).await;
+        }
+        self.write_gathered().await?;
         match item {
-            Item::Event(event) => self.on_event(event).await,
+            Item::Event(..) => Ok(()),
             Item::Garbage(number) => {
                 let (binary, bytes) = garbage(number);
-                self.spoilt += 1;
+                self.written.spoilt += 1;
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 self.write(if binary { Message::binary(bytes) } else { Message::text(text) }).await
             }
             Item::Oversize(bytes) => {
-                self.spoilt += 1;
+                self.written.spoilt += 1;
                 self.write(Message::text(" ".repeat(bytes))).await
             }
             Item::Slow(frames) => {
                 self.slow = self.slow.saturating_add(frames);
                 Ok(())
             }
-            Item::Shutdown => match self.conversation.shutdown(clock::wall()) {
-                Some(text) => self.write(Message::text(text)).await,
-                None => Ok(()),
-            },
+            Item::Shutdown => {
+                let now = self.exchange.view().now();
+                match self.conversation.shutdown(now) {
+                    Some(text) => self.write(Message::text(text)).await,
+                    None => Ok(()),
+                }
+            }
             Item::Close => Err(Ending::Close(1001, "Going away")),
             Item::Disconnect => Err(Ending::Disconnect),
             Item::HalfOpen => Err(Ending::HalfOpen),
         }
     }
 
-    async fn on_event(&mut self, event: MarketEvent) -> Result<(), Ending> {
-        let channel = match event.change {
-            Change::Trade { .. } => Channel::Trades,
-            Change::Quote { .. } => Channel::Quotes,
-        };
-        if !self.conversation.wants(event.symbol, channel) {
+    async fn on_event(&mut self, number: u64, event: MarketEvent) -> Result<(), Ending> {
+        if !self.streams.want(number, &event) {
             return Ok(());
         }
-        self.encoded.clear();
-        self.conversation.frame(&event, &self.exchange.listing, &mut self.encoded);
-        // Frames are made of ASCII.
-        let text = Utf8Bytes::try_from(self.encoded.clone()).unwrap_or_default();
-        self.write(Message::Text(text)).await?;
-        self.events.push(event);
+        let most = self.exchange.protocol.trades_per_frame();
+        if let Some(first) = self.gathered.first() {
+            let same = first.symbol == event.symbol
+                && first.exchange_ts == event.exchange_ts
+                && channel_of(first) == channel_of(&event);
+            if !same || self.gathered.len() >= most {
+                self.write_gathered().await?;
+            }
+        }
+        self.gathered.push(event);
+        if most == 1 || self.slow > 0 || channel_of(&event) == feeds::live::Channel::Quotes {
+            self.write_gathered().await?;
+        }
         if self.slow > 0 {
             self.slow -= 1;
             self.flush().await?;
@@ -248,10 +302,24 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
+    /// Writes the frame that was gathered, if there is one.
+    async fn write_gathered(&mut self) -> Result<(), Ending> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        self.encoded.clear();
+        self.conversation.frame(&self.gathered, &self.exchange.listing, &mut self.encoded);
+        // Frames are made of ASCII.
+        let text = Utf8Bytes::try_from(self.encoded.clone()).unwrap_or_default();
+        self.write(Message::Text(text)).await?;
+        self.written.events.append(&mut self.gathered);
+        Ok(())
+    }
+
     async fn write(&mut self, message: Message) -> Result<(), Ending> {
         match timeout(WRITE_WAIT, self.socket.feed(message)).await {
             Ok(Ok(())) => {
-                self.frames += 1;
+                self.written.frames += 1;
                 Ok(())
             }
             Ok(Err(error)) => Err(ending_of(&error)),
@@ -261,23 +329,27 @@ impl<'a> Connection<'a> {
 
     /// Hands over what was written, and counts it.
     async fn flush(&mut self) -> Result<(), Ending> {
+        self.write_gathered().await?;
         match timeout(WRITE_WAIT, self.socket.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(ending_of(&error)),
             Err(_) => return Err(Ending::Slow),
         }
         let mut totals = self.exchange.totals();
-        for event in self.events.drain(..) {
+        for event in self.written.events.drain(..) {
             totals.sent.count(&event);
         }
-        totals.frames += std::mem::take(&mut self.frames);
-        totals.spoilt += std::mem::take(&mut self.spoilt);
+        for event in self.written.past.drain(..) {
+            totals.sent.count_past(&event);
+        }
+        totals.frames += std::mem::take(&mut self.written.frames);
+        totals.spoilt += std::mem::take(&mut self.written.spoilt);
         Ok(())
     }
 
     fn count_streams(&mut self) {
-        let (before, now) = (self.streams, self.conversation.streams());
-        self.streams = now;
+        let (before, now) = (self.counted, self.streams.len());
+        self.counted = now;
         self.exchange.subscribed.send_modify(|streams| *streams = (*streams + now).saturating_sub(before));
     }
 
@@ -308,7 +380,7 @@ impl<'a> Connection<'a> {
 
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
-        let streams = self.streams;
+        let streams = self.counted;
         self.exchange.subscribed.send_modify(|all| *all = all.saturating_sub(streams));
     }
 }

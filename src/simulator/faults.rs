@@ -16,7 +16,7 @@ const FAULTS_MAX: usize = 1_000;
 const HELD_MAX: usize = 4_096;
 
 /// A kind of fault, its name, and what its count means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Every connection ends without a word.
     Disconnect,
@@ -48,6 +48,8 @@ pub enum Kind {
     Unavailable,
     /// From here on, without end, one fault in about `count` events; the number is the seed.
     Random,
+    /// As [`Kind::Random`], with faults of every kind, those too that take a client a while to get over.
+    Chaos,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -66,18 +68,38 @@ const KINDS: &[(&str, Kind)] = &[
     ("too-many", Kind::TooMany),
     ("unavailable", Kind::Unavailable),
     ("random", Kind::Random),
+    ("chaos", Kind::Chaos),
 ];
 
 /// What chance chooses from: faults that a client gets over.
 const BY_CHANCE: &[Kind] =
     &[Kind::Disconnect, Kind::Gap, Kind::Duplicate, Kind::Reorder, Kind::Garbage, Kind::Slow];
 
+/// What chaos chooses from: everything.
+const OF_CHAOS: &[Kind] = &[
+    Kind::Disconnect,
+    Kind::HalfOpen,
+    Kind::Silence,
+    Kind::Gap,
+    Kind::Duplicate,
+    Kind::Reorder,
+    Kind::Garbage,
+    Kind::Oversize,
+    Kind::Slow,
+    Kind::Shutdown,
+    Kind::Skew,
+    Kind::Lag,
+    Kind::TooMany,
+    Kind::Unavailable,
+];
+
 /// One fault of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What.
     pub kind: Kind,
-    /// At which event of the market, or which connection, counted from one; of [`Kind::Random`], the seed.
+    /// At which event of the market, or which connection, counted from one; of [`Kind::Random`] and
+    /// [`Kind::Chaos`], the seed.
     pub at: u64,
     /// How many, how long or how much, as the kind says.
     pub count: u64,
@@ -145,17 +167,33 @@ impl Kind {
         match self {
             Kind::Oversize => OVERSIZE_BYTES,
             Kind::Shutdown => 0,
-            Kind::Silence | Kind::Skew | Kind::Lag | Kind::Random => 1_000,
+            Kind::Silence | Kind::Skew | Kind::Lag | Kind::Random | Kind::Chaos => 1_000,
             Kind::Slow => 10,
             _ => 1,
         }
+    }
+
+    /// Its name in scripts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+
+    /// A count for a fault that chance chose.
+    fn chance_count(self, random: &mut Random) -> u64 {
+        let most = match self {
+            Kind::Oversize => return OVERSIZE_BYTES,
+            Kind::Silence | Kind::Shutdown => 200,
+            Kind::Skew | Kind::Lag => 3_000,
+            _ => 5,
+        };
+        1 + random.below(most)
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = KINDS.iter().find(|(_, kind)| *kind == self.kind).map_or("", |(name, _)| name);
-        write!(f, "{name}@{}*{}", self.at, self.count)?;
+        write!(f, "{}@{}*{}", self.kind.name(), self.at, self.count)?;
         self.symbol.as_ref().map_or(Ok(()), |symbol| write!(f, ":{symbol}"))
     }
 }
@@ -163,8 +201,8 @@ impl fmt::Display for Fault {
 /// What the connections get, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
-    /// An event, for whoever is subscribed to it.
-    Event(MarketEvent),
+    /// The market's event of this number, for whoever is subscribed to it.
+    Event(u64, MarketEvent),
     /// Rubbish made from this number.
     Garbage(u64),
     /// One frame of so many bytes.
@@ -189,33 +227,52 @@ pub(super) struct Faults {
     /// Those that spoil events at the moment, each with how many more.
     active: Vec<(Kind, u64, Option<u32>)>,
     /// Trades that come behind the next one of their symbol.
-    held: HashMap<u32, MarketEvent>,
-    chance: Option<(Random, u64)>,
+    held: HashMap<u32, (u64, MarketEvent)>,
+    chance: Option<Chance>,
     close_in: Option<u64>,
     skew_millis: i64,
     events: u64,
+    /// Those that began since somebody looked, with their counts.
+    begun: Vec<(Kind, u64)>,
+}
+
+/// Faults that are drawn.
+#[derive(Debug)]
+struct Chance {
+    random: Random,
+    /// One in about so many events.
+    every: u64,
+    kinds: &'static [Kind],
 }
 
 impl Faults {
     /// The script from its beginning; `number` gives the number of a symbol. A fault of a symbol that is unknown
     /// never comes.
     pub(super) fn new(script: &Script, number: impl Fn(&str) -> Option<u32>) -> Faults {
-        let by_event = |kind| ![Kind::TooMany, Kind::Unavailable, Kind::Random].contains(&kind);
+        let by_event = |kind| ![Kind::TooMany, Kind::Unavailable, Kind::Random, Kind::Chaos].contains(&kind);
         let known = script.0.iter().filter(|fault| by_event(fault.kind)).filter_map(|fault| {
             let symbol = fault.symbol.as_deref().map(&number);
             (symbol != Some(None)).then(|| (fault.clone(), symbol.flatten()))
         });
         let mut waiting: Vec<(Fault, Option<u32>)> = known.collect();
         waiting.sort_by_key(|(fault, _)| std::cmp::Reverse(fault.at));
-        let random = script.0.iter().find(|fault| fault.kind == Kind::Random);
+        let chance = script.0.iter().find_map(|fault| {
+            let kinds = match fault.kind {
+                Kind::Random => BY_CHANCE,
+                Kind::Chaos => OF_CHAOS,
+                _ => return None,
+            };
+            Some(Chance { random: Random::new(fault.at), every: fault.count.max(1), kinds })
+        });
         Faults {
             waiting,
             active: Vec::new(),
             held: HashMap::new(),
-            chance: random.map(|fault| (Random::new(fault.at), fault.count.max(1))),
+            chance,
             close_in: None,
             skew_millis: 0,
             events: 0,
+            begun: Vec::new(),
         }
     }
 
@@ -226,11 +283,11 @@ impl Faults {
         while let Some((fault, symbol)) = self.waiting.pop_if(|(fault, _)| fault.at <= self.events) {
             self.begin(fault.kind, fault.count, symbol, out);
         }
-        if let Some((random, every)) = &mut self.chance
+        if let Some(Chance { random, every, kinds }) = &mut self.chance
             && random.happens(1, *every)
         {
-            let kind = BY_CHANCE[random.below(BY_CHANCE.len() as u64) as usize];
-            let count = 1 + random.below(5);
+            let kind = kinds[random.below(kinds.len() as u64) as usize];
+            let count = kind.chance_count(random);
             self.begin(kind, count, None, out);
         }
         event.exchange_ts += self.skew_millis * 1_000_000;
@@ -248,12 +305,28 @@ impl Faults {
 
     /// What still waits when the market ends.
     pub(super) fn finish(&mut self, out: &mut Vec<Item>) {
-        let mut held: Vec<MarketEvent> = self.held.drain().map(|(_, event)| event).collect();
-        held.sort_by_key(|event| event.received_at);
-        out.extend(held.into_iter().map(Item::Event));
+        let mut held: Vec<(u64, MarketEvent)> = self.held.drain().map(|(_, event)| event).collect();
+        held.sort_by_key(|(number, _)| *number);
+        out.extend(held.into_iter().map(|(number, event)| Item::Event(number, event)));
+    }
+
+    /// The number of the market's last event.
+    pub(super) fn number(&self) -> u64 {
+        self.events
+    }
+
+    /// How far ahead the venue's clock is, in milliseconds.
+    pub(super) fn skew_millis(&self) -> i64 {
+        self.skew_millis
+    }
+
+    /// What began since this was asked last, with its count.
+    pub(super) fn begun(&mut self) -> Vec<(Kind, u64)> {
+        std::mem::take(&mut self.begun)
     }
 
     fn begin(&mut self, kind: Kind, count: u64, symbol: Option<u32>, out: &mut Vec<Item>) {
+        self.begun.push((kind, count));
         match kind {
             Kind::Disconnect => out.push(Item::Disconnect),
             Kind::HalfOpen => out.push(Item::HalfOpen),
@@ -269,7 +342,8 @@ impl Faults {
             Kind::Silence | Kind::Gap | Kind::Duplicate | Kind::Reorder => {
                 self.active.push((kind, count, symbol));
             }
-            Kind::TooMany | Kind::Unavailable | Kind::Random => {}
+            // Whoever accepts connections refuses them.
+            Kind::TooMany | Kind::Unavailable | Kind::Random | Kind::Chaos => {}
         }
     }
 
@@ -293,16 +367,16 @@ impl Faults {
         self.active.retain(|(_, left, _)| *left > 0);
         match chosen {
             Some(Kind::Silence | Kind::Gap) => return,
-            Some(Kind::Duplicate) => out.push(Item::Event(event)),
+            Some(Kind::Duplicate) => out.push(Item::Event(self.events, event)),
             Some(Kind::Reorder) if self.held.len() < HELD_MAX && !self.held.contains_key(&event.symbol) => {
-                self.held.insert(event.symbol, event);
+                self.held.insert(event.symbol, (self.events, event));
                 return;
             }
             _ => {}
         }
-        out.push(Item::Event(event));
-        if is_trade && let Some(earlier) = self.held.remove(&event.symbol) {
-            out.push(Item::Event(earlier));
+        out.push(Item::Event(self.events, event));
+        if is_trade && let Some((number, earlier)) = self.held.remove(&event.symbol) {
+            out.push(Item::Event(number, earlier));
         }
     }
 }
@@ -335,7 +409,7 @@ mod tests {
         }
         faults.finish(&mut out);
         let ids = out.iter().filter_map(|item| match item {
-            Item::Event(MarketEvent { change: Change::Trade { id, .. }, .. }) => Some(*id),
+            Item::Event(_, MarketEvent { change: Change::Trade { id, .. }, .. }) => Some(*id),
             _ => None,
         });
         ids.collect()
@@ -360,7 +434,7 @@ mod tests {
         let times: Vec<i64> = (1..=5).map(|id| faults.apply(trade(id, 0), &mut out).exchange_ts).collect();
         assert_eq!(times, [0, 0, 250_000_000, 250_000_000, 250_000_000]);
         let others: Vec<(usize, Item)> =
-            out.into_iter().enumerate().filter(|(_, item)| !matches!(item, Item::Event(_))).collect();
+            out.into_iter().enumerate().filter(|(_, item)| !matches!(item, Item::Event(..))).collect();
         let expected = [(1, Item::Shutdown), (3, Item::Garbage(0)), (5, Item::Close), (7, Item::Disconnect)];
         assert_eq!(others, expected);
     }
@@ -377,6 +451,22 @@ mod tests {
         };
         assert_eq!(run("random@7*50"), run("random@7*50"));
         assert_ne!(run("random@7*50"), run("random@8*50"));
+        assert_ne!(run("chaos@7*50"), run("random@7*50"));
+    }
+
+    #[test]
+    fn chaos_leaves_no_kind_out_and_what_began_is_told() {
+        let mut faults = Faults::new(&Script::parse("chaos@3*20").unwrap(), |_| None);
+        let (mut out, mut begun) = (Vec::new(), Vec::new());
+        for id in 1..=4_000 {
+            faults.apply(trade(id, 0), &mut out);
+            begun.append(&mut faults.begun());
+        }
+        let kinds: std::collections::BTreeSet<Kind> = begun.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, OF_CHAOS.iter().copied().collect());
+        assert!((150..250).contains(&begun.len()), "{}", begun.len());
+        assert!(begun.iter().all(|(_, count)| *count > 0));
+        assert_eq!(faults.number(), 4_000);
     }
 
     #[test]

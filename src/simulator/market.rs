@@ -7,7 +7,7 @@ use std::time::Duration;
 use feeds::time::Nanos;
 use tokio::sync::{broadcast, watch};
 
-use super::faults::{Faults, Item, Script};
+use super::faults::{Faults, Item, Kind, Script};
 use super::protocol::{Listing, Protocol};
 use super::totals::Totals;
 use crate::clock;
@@ -31,19 +31,84 @@ pub(super) struct Exchange {
     pub(super) items: broadcast::Sender<Item>,
     /// Streams that clients are subscribed to.
     pub(super) subscribed: watch::Sender<usize>,
-    history: Mutex<Vec<VecDeque<MarketEvent>>>,
+    record: Mutex<Record>,
     totals: Mutex<Totals>,
-    market: MarketSpec,
+    origin: Origin,
+}
+
+/// Where the events come from.
+#[derive(Clone)]
+pub(super) enum Origin {
+    /// They are made up.
+    Made(MarketSpec),
+}
+
+impl Origin {
+    fn listing(&self, protocol: &dyn Protocol) -> Listing {
+        match self {
+            Origin::Made(spec) => {
+                let instruments = Market::new(*spec).instruments().to_vec();
+                Listing::new(instruments.iter().map(|it| protocol.native(it)).collect(), instruments)
+            }
+        }
+    }
+
+    fn events(&self, start: Nanos) -> Box<dyn Iterator<Item = MarketEvent> + Send> {
+        match self {
+            Origin::Made(spec) => Box::new(Market::new(MarketSpec { start, ..*spec })),
+        }
+    }
+}
+
+/// What happened so far, as those who ask are told.
+#[derive(Debug)]
+struct Record {
+    /// By symbol: the last trades.
+    trades: Vec<VecDeque<MarketEvent>>,
+    /// By symbol: the last quote.
+    quotes: Vec<Option<MarketEvent>>,
+    /// The number of the last event.
+    position: u64,
+    /// How far ahead the venue's clock is.
+    skew: Nanos,
+    /// Nothing will happen any more.
+    over: bool,
+    /// How the next connections are refused, and how many.
+    refusing: Option<(Kind, u64)>,
+}
+
+impl Record {
+    fn put(&mut self, event: MarketEvent) {
+        let symbol = event.symbol as usize;
+        match event.change {
+            Change::Trade { .. } => {
+                let trades = &mut self.trades[symbol];
+                if trades.len() == HISTORY_TRADES {
+                    trades.pop_front();
+                }
+                trades.push_back(event);
+            }
+            Change::Quote { .. } => self.quotes[symbol] = Some(event),
+        }
+    }
 }
 
 impl Exchange {
-    pub(super) fn new(protocol: &'static dyn Protocol, market: MarketSpec, script: Script) -> Exchange {
-        let listing = Listing::new(protocol, Market::new(market).instruments().to_vec());
-        let history = Mutex::new(vec![VecDeque::new(); listing.natives.len()]);
+    pub(super) fn new(protocol: &'static dyn Protocol, origin: Origin, script: Script) -> Exchange {
+        let listing = origin.listing(protocol);
+        let symbols = listing.natives.len();
+        let record = Record {
+            trades: vec![VecDeque::new(); symbols],
+            quotes: vec![None; symbols],
+            position: 0,
+            skew: 0,
+            over: false,
+            refusing: None,
+        };
         let totals = Mutex::new(Totals::new(protocol.venue(), &listing));
         let (items, _) = broadcast::channel(ITEMS_MAX);
         let (subscribed, _) = watch::channel(0);
-        Exchange { protocol, listing, script, items, subscribed, history, totals, market }
+        Exchange { protocol, listing, script, items, subscribed, record: Mutex::new(record), totals, origin }
     }
 
     /// What was made and sent so far. No one who holds it waits.
@@ -51,18 +116,22 @@ impl Exchange {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What those who ask about the past can be told.
-    pub(super) fn past(&self) -> Past<'_> {
-        Past { exchange: self }
+    /// What there is at this moment. The market stands still for whoever holds it.
+    pub(super) fn view(&self) -> View<'_> {
+        let record = self.record();
+        View { listing: &self.listing, now: clock::wall() + record.skew, record }
     }
 
-    fn remember(&self, event: MarketEvent) {
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let trades = &mut history[event.symbol as usize];
-        if trades.len() == HISTORY_TRADES {
-            trades.pop_front();
-        }
-        trades.push_back(event);
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the next connection is refused with, if chance wants that.
+    pub(super) fn refusal(&self) -> Option<Kind> {
+        let mut record = self.record();
+        let (kind, left) = record.refusing.take()?;
+        record.refusing = (left > 1).then(|| (kind, left - 1));
+        Some(kind)
     }
 
     /// Runs the market, from the moment at which `opens_with` streams are subscribed, for `limit` events or without
@@ -74,13 +143,11 @@ impl Exchange {
         }
         let (now, opened) = (clock::wall(), clock::stamp());
         let start = now - now % MILLI;
+        self.totals().opened_at = Some(start);
         let mut faults = Faults::new(&self.script, |native| self.listing.number(native));
-        let events = Market::new(MarketSpec { start, ..self.market });
-        let mut items = Vec::new();
+        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut at_once = 0;
-        for event in
-            events.take(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)))
-        {
+        for event in self.origin.events(start).take(limit) {
             at_once += 1;
             let early = event.received_at - start - opened.elapsed_nanos();
             if early > 0 {
@@ -90,53 +157,100 @@ impl Exchange {
                 tokio::task::yield_now().await;
                 at_once = 0;
             }
-            let event = faults.apply(event, &mut items);
-            if matches!(event.change, Change::Trade { .. }) {
-                self.remember(event);
-            }
-            self.totals().made.count(&event);
-            self.send(&mut items);
+            self.happen(event, &mut faults);
         }
-        faults.finish(&mut items);
-        items.push(Item::Close);
-        self.send(&mut items);
+        self.end(&mut faults);
     }
 
-    fn send(&self, items: &mut Vec<Item>) {
-        for item in items.drain(..) {
+    /// One event, with what goes wrong at it. Whoever subscribes has either seen it happen or gets it.
+    pub(super) fn happen(&self, event: MarketEvent, faults: &mut Faults) {
+        let mut items = Vec::new();
+        let mut record = self.record();
+        let event = faults.apply(event, &mut items);
+        record.put(event);
+        record.position = faults.number();
+        record.skew = faults.skew_millis() * MILLI;
+        let mut totals = self.totals();
+        totals.made.count(&event);
+        for (kind, count) in faults.begun() {
+            *totals.faults.entry(kind).or_default() += 1;
+            if matches!(kind, Kind::TooMany | Kind::Unavailable) {
+                record.refusing = Some((kind, count));
+            }
+        }
+        self.send(items);
+    }
+
+    fn end(&self, faults: &mut Faults) {
+        let mut items = Vec::new();
+        let mut record = self.record();
+        faults.finish(&mut items);
+        items.push(Item::Close);
+        record.over = true;
+        self.totals().over = true;
+        self.send(items);
+    }
+
+    fn send(&self, items: Vec<Item>) {
+        for item in items {
             // With nobody connected there is nobody to send to.
             let _ = self.items.send(item);
         }
     }
 }
 
-/// The last trades of each symbol.
-pub struct Past<'a> {
-    exchange: &'a Exchange,
+/// What a venue has at one moment.
+pub struct View<'a> {
+    listing: &'a Listing,
+    now: Nanos,
+    record: MutexGuard<'a, Record>,
 }
 
-impl Past<'_> {
+impl View<'_> {
     /// The venue's symbols.
     #[must_use]
     pub fn listing(&self) -> &Listing {
-        &self.exchange.listing
+        self.listing
+    }
+
+    /// The venue's time, which may be wrong on purpose.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The number of the last event.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.record.position
+    }
+
+    /// The prices as they stand, for those who subscribe. A market that is over has none.
+    #[must_use]
+    pub fn quote(&self, symbol: u32) -> Option<MarketEvent> {
+        self.record.quotes[symbol as usize].filter(|_| !self.record.over)
+    }
+
+    /// The last `limit` trades in order, for those who subscribe. A market that is over has none.
+    #[must_use]
+    pub fn newest(&self, symbol: u32, limit: usize) -> Vec<MarketEvent> {
+        if self.record.over { Vec::new() } else { self.trades_below(symbol, None, limit) }
     }
 
     /// At most `limit` trades from id `first` on, or the last ones, in order.
     #[must_use]
     pub fn trades(&self, symbol: u32, first: Option<u64>, limit: usize) -> Vec<MarketEvent> {
-        let history = self.exchange.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let trades = &history[symbol as usize];
-        let begin = match first {
-            Some(first) => trades.partition_point(|event| id(event) < first),
-            None => trades.len().saturating_sub(limit),
-        };
-        trades.iter().skip(begin).take(limit).copied().collect()
+        let Some(first) = first else { return self.trades_below(symbol, None, limit) };
+        let trades = &self.record.trades[symbol as usize];
+        let begin = trades.partition_point(|event| event.change.id() < first);
+        trades.range(begin..).take(limit).copied().collect()
     }
-}
 
-fn id(event: &MarketEvent) -> u64 {
-    match event.change {
-        Change::Trade { id, .. } | Change::Quote { id, .. } => id,
+    /// The last `limit` trades below id `end`, or of all, in order.
+    #[must_use]
+    pub fn trades_below(&self, symbol: u32, end: Option<u64>, limit: usize) -> Vec<MarketEvent> {
+        let trades = &self.record.trades[symbol as usize];
+        let end = end.map_or(trades.len(), |end| trades.partition_point(|event| event.change.id() < end));
+        trades.range(end.saturating_sub(limit)..end).copied().collect()
     }
 }

@@ -12,9 +12,17 @@ pub mod protocol;
 pub mod totals;
 
 mod binance;
+mod bybit;
 mod coinbase;
 mod connection;
+mod deribit;
+mod kraken;
+mod okx;
 mod server;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub mod cli;
 
@@ -26,7 +34,7 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 
 use self::faults::Script;
-use self::market::Exchange;
+use self::market::{Exchange, Origin};
 use self::totals::Totals;
 use crate::config::nearest::advice;
 use crate::market::MarketSpec;
@@ -145,5 +153,5 @@ fn exchange(venue: &str, spec: &SimulatorSpec) -> Result<Arc<Exchange>, Simulato
         let known: Vec<&str> = protocol::PROTOCOLS.iter().map(|protocol| protocol.venue()).collect();
         return Err(SimulatorError::Venue(venue.to_owned(), advice(venue, known)));
     };
-    Ok(Arc::new(Exchange::new(protocol, spec.market, spec.faults.clone())))
+    Ok(Arc::new(Exchange::new(protocol, Origin::Made(spec.market), spec.faults.clone())))
 }

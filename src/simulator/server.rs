@@ -90,7 +90,7 @@ struct Upgrade {
 
 async fn talk(upgrade: Upgrade) {
     let Upgrade { coming, exchange, conversation } = upgrade;
-    // From here on nothing of the market is missed.
+    // From here on nothing of the market is missed; what came before a subscription is not sent to it.
     let items = exchange.items.subscribe();
     let Ok(stream) = coming.await else { return };
     let config = WebSocketConfig::default()
@@ -160,11 +160,20 @@ fn asks_for_socket(request: &Request<Incoming>) -> bool {
 }
 
 fn answer(exchange: &Exchange, path: &str, query: &str) -> Response<Body> {
-    let answer = exchange.protocol.answer(path, &Query(query), &exchange.past());
-    exchange.totals().answers += 1;
+    let answer = exchange.protocol.answer(path, &Query(query), &exchange.view());
+    {
+        let mut totals = exchange.totals();
+        totals.answers += 1;
+        totals.answered += answer.trades.len() as u64;
+    }
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
     response
 }
 
@@ -174,8 +183,10 @@ fn refusal(exchange: &Exchange) -> Option<Response<Body>> {
         let totals = exchange.totals();
         totals.connections + totals.refused + 1
     };
-    let Some(kind) = exchange.script.refusal(number) else {
-        exchange.totals().connections += 1;
+    let Some(kind) = exchange.script.refusal(number).or_else(|| exchange.refusal()) else {
+        let mut totals = exchange.totals();
+        totals.connections += 1;
+        totals.reopened += u64::from(totals.over);
         return None;
     };
     exchange.totals().refused += 1;

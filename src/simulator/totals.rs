@@ -1,9 +1,12 @@
 //! What a simulated venue made and what it truly sent, to hold against what a client has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use feeds::number::Decimal;
+use feeds::time::Nanos;
 
+use super::faults::Kind;
 use super::protocol::Listing;
 use crate::market::{Change, MarketEvent};
 
@@ -15,6 +18,12 @@ const RUNS_MAX: usize = 4_096;
 pub struct Totals {
     /// The venue.
     pub venue: String,
+    /// When its market opened, nanoseconds since 1970.
+    pub opened_at: Option<Nanos>,
+    /// Its market is over.
+    pub over: bool,
+    /// Connections that were accepted after that.
+    pub reopened: u64,
     /// Connections that were accepted.
     pub connections: u64,
     /// Connections that were refused by the script.
@@ -27,6 +36,10 @@ pub struct Totals {
     pub spoilt: u64,
     /// Answers about the past.
     pub answers: u64,
+    /// Trades in them.
+    pub answered: u64,
+    /// Faults that began, by kind. Those of connections are in [`Totals::refused`].
+    pub faults: BTreeMap<Kind, u64>,
     /// What happened in the market.
     pub made: Account,
     /// What was handed to the clients' sockets in full, all connections together.
@@ -55,6 +68,8 @@ pub struct SymbolTotals {
     pub volume: i128,
     /// Digits behind the point in `volume`.
     pub size_scale: u8,
+    /// Trades that were sent as past, which are not in `trades`.
+    pub history: u64,
     /// Quotes.
     pub quotes: u64,
 }
@@ -68,12 +83,17 @@ impl Totals {
         let account = Account { symbols: symbols.collect() };
         Totals {
             venue: venue.to_owned(),
+            opened_at: None,
+            over: false,
+            reopened: 0,
             connections: 0,
             refused: 0,
             dropped: 0,
             frames: 0,
             spoilt: 0,
             answers: 0,
+            answered: 0,
+            faults: BTreeMap::new(),
             made: account.clone(),
             sent: account,
         }
@@ -87,6 +107,19 @@ impl Account {
             Change::Trade { id, size, .. } => symbol.count_trade(id, size),
             Change::Quote { .. } => symbol.quotes += 1,
         }
+    }
+
+    /// Counts what was told as past.
+    pub(super) fn count_past(&mut self, event: &MarketEvent) {
+        if let Some(symbol) = self.symbols.get_mut(event.symbol as usize) {
+            symbol.history += 1;
+        }
+    }
+
+    /// Trades of all symbols that were sent as past.
+    #[must_use]
+    pub fn history(&self) -> u64 {
+        self.symbols.iter().map(|symbol| symbol.history).sum()
     }
 
     /// Trades and quotes of all symbols.
@@ -118,11 +151,22 @@ impl fmt::Display for Totals {
         writeln!(f, "{}: made {made_trades} trades, {made_quotes} quotes", self.venue)?;
         writeln!(
             f,
-            "  sent {trades} trades, {quotes} quotes in {} frames over {} connections; {} refused, {} dropped as too \
-             slow, {} answers about the past",
-            self.frames, self.connections, self.refused, self.dropped, self.answers
+            "  sent {trades} trades, {} past trades, {quotes} quotes in {} frames over {} connections; {} refused, {} \
+             dropped as too slow, {} answers about the past with {} trades",
+            self.sent.history(),
+            self.frames,
+            self.connections,
+            self.refused,
+            self.dropped,
+            self.answers,
+            self.answered
         )?;
-        for symbol in self.sent.symbols.iter().filter(|it| it.trades + it.quotes > 0) {
+        if !self.faults.is_empty() {
+            let faults: Vec<String> =
+                self.faults.iter().map(|(kind, times)| format!("{} {times}", kind.name())).collect();
+            writeln!(f, "  faults: {}", faults.join(", "))?;
+        }
+        for symbol in self.sent.symbols.iter().filter(|it| it.trades + it.history + it.quotes > 0) {
             let runs: Vec<String> =
                 symbol.runs.iter().take(8).map(|(first, last)| format!("{first}-{last}")).collect();
             let more = if symbol.runs.len() > runs.len() || symbol.runs_cut { " …" } else { "" };
@@ -132,9 +176,10 @@ impl fmt::Display for Totals {
             };
             writeln!(
                 f,
-                "  {} {} trades, volume {volume}, {} quotes, ids {}{more}",
+                "  {} {} trades, volume {volume}, {} past, {} quotes, ids {}{more}",
                 symbol.native,
                 symbol.trades,
+                symbol.history,
                 symbol.quotes,
                 runs.join(" ")
             )?;

@@ -1,6 +1,6 @@
 //! A client of the simulator: subscribes as the engine does, decodes everything, and keeps account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use feeds::tick::{Event, Tick};
 use feeds::venue::{Output, Session, Venue};
 use futures_util::{SinkExt, StreamExt};
 use tapedeck::clock;
+use tapedeck::market::MarketSpec;
 use tapedeck::simulator::totals::{Account, SymbolTotals};
 use tapedeck::simulator::{Simulator, SimulatorSpec, faults::Script};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,10 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// No step of a test may take longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The market of every test.
+pub(crate) const MARKET: MarketSpec =
+    MarketSpec { symbols: 5, seed: 11, ticks_per_second: 10_000, ..MarketSpec::DEFAULT };
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,21 +49,19 @@ pub(crate) struct Client {
 
 /// A simulator of `venue` with five symbols, whose market opens with the tenth stream and ends after `events`.
 pub(crate) fn start(venue: &str, faults: &str, events: u64) -> Simulator {
-    let market = tapedeck::market::MarketSpec {
-        symbols: 5,
-        seed: 11,
-        ticks_per_second: 10_000,
-        ..tapedeck::market::MarketSpec::default()
-    };
-    let spec = SimulatorSpec {
+    Simulator::start(spec(venue, faults, events)).unwrap()
+}
+
+/// What [`start`] starts.
+pub(crate) fn spec(venue: &str, faults: &str, events: u64) -> SimulatorSpec {
+    SimulatorSpec {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         venues: vec![venue.to_owned()],
-        market,
+        market: MARKET,
         faults: Script::parse(faults).unwrap(),
         opens_with: 10,
         events: Some(events),
-    };
-    Simulator::start(spec).unwrap()
+    }
 }
 
 /// Both channels of every symbol.
@@ -82,7 +85,11 @@ impl Client {
         let url = format!("ws://{address}/{}{path}", venue.id());
         let (socket, _) = in_time(client_async(url, stream)).await?;
         let (session, symbols) = (venue.open(), SymbolTable::new(venue.id()));
-        Ok(Client { venue, socket, session, symbols, out: Output::default(), frames: Vec::new() })
+        let mut client =
+            Client { venue, socket, session, symbols, out: Output::default(), frames: Vec::new() };
+        client.session.greet(clock::wall(), &mut client.out);
+        client.send_all().await;
+        Ok(client)
     }
 
     /// Connects to the venue's own path and subscribes to everything.
@@ -95,6 +102,11 @@ impl Client {
 
     pub(crate) async fn subscribe(&mut self, streams: &[Stream]) {
         self.session.subscribe(streams, clock::wall(), &mut self.out);
+        self.send_all().await;
+    }
+
+    pub(crate) async fn unsubscribe(&mut self, streams: &[Stream]) {
+        self.session.unsubscribe(streams, clock::wall(), &mut self.out);
         self.send_all().await;
     }
 
@@ -123,6 +135,10 @@ impl Client {
         let frame = Frame { received_at: Some(clock::wall()), payload: &payload };
         let kind = self.session.on_frame(frame, &mut self.symbols, &mut self.out);
         self.frames.push(kind);
+        for text in std::mem::take(&mut self.out.sends) {
+            // Nobody may be there any more to hear the answer.
+            let _ = in_time(self.socket.send(Message::text(text))).await;
+        }
         None
     }
 
@@ -151,7 +167,23 @@ impl Client {
 
     /// Frames that are neither ticks nor answers.
     pub(crate) fn strange(&self) -> usize {
-        self.frames.iter().filter(|kind| !matches!(kind, FrameKind::Ticks | FrameKind::Control)).count()
+        let known =
+            |kind: &&FrameKind| matches!(kind, FrameKind::Ticks | FrameKind::Control | FrameKind::Heartbeat);
+        self.frames.len() - self.frames.iter().filter(known).count()
+    }
+
+    /// The streams that were acknowledged so far.
+    pub(crate) fn acknowledged(&self) -> BTreeSet<Stream> {
+        let streams = self.out.notices.iter().filter_map(|notice| match notice {
+            Notice::Acknowledged(streams) => Some(streams.clone()),
+            _ => None,
+        });
+        streams.flatten().collect()
+    }
+
+    /// The name of a tick's symbol on the wire.
+    pub(crate) fn native(&self, tick: &Tick) -> &str {
+        self.symbols.symbols()[tick.symbol.0 as usize].native()
     }
 
     /// What came, in the form of the simulator's account and with its symbols.
@@ -200,6 +232,7 @@ pub(crate) fn account(clients: &[&Client], like: &Account) -> Account {
 /// Counts a tick.
 pub(crate) fn put(totals: &mut SymbolTotals, tick: &Tick) {
     match &tick.event {
+        Event::Trade(_) if tick.history => totals.history += 1,
         Event::Trade(trade) => totals.count_trade(trade.id().unwrap(), lots(trade.size(), totals.size_scale)),
         Event::Quote(_) => totals.quotes += 1,
         other => panic!("{other:?}"),

@@ -73,20 +73,6 @@ async fn the_past_has_the_same_trades_as_the_socket() {
 }
 
 #[tokio::test]
-async fn a_gap_of_another_venue_is_closed_too() {
-    let simulator = start("coinbase", "gap@200*9:BTC-USD", 1_000);
-    let mut client = Client::subscribed(&simulator, "coinbase").await;
-    assert_eq!(client.run_out().await, End::Closed(1001));
-    let sent = simulator.totals().remove(0).sent.symbols[0].runs.clone();
-    let (first, last) = (sent[0].1 + 1, sent[1].0 - 1);
-    assert_eq!(last - first + 1, 9);
-    let ticks = client.past(&simulator, "BTC-USD", first, last).await;
-    let mut past = SymbolTotals { size_scale: 5, ..SymbolTotals::default() };
-    ticks.iter().for_each(|tick| put(&mut past, tick));
-    assert_eq!(past.runs, [(first, last)]);
-}
-
-#[tokio::test]
 async fn silence_is_of_one_symbol() {
     let simulator = start(VENUE, "silence@500*1000:BTCUSDT", 2_000);
     let mut client = Client::subscribed(&simulator, VENUE).await;

@@ -3,35 +3,10 @@
 
 mod client;
 mod faults;
+mod round_trip;
 
 use client::{Client, End, all_streams, get, socket_path, start};
 use feeds::live::{Channel, Notice, Stream};
-use tapedeck::simulator::protocol::PROTOCOLS;
-
-/// Events of a short market.
-const EVENTS: u64 = 3_000;
-
-#[tokio::test]
-async fn every_venue_sends_what_it_says_and_what_the_market_made() {
-    for protocol in PROTOCOLS {
-        let venue = protocol.venue();
-        let simulator = start(venue, "", EVENTS);
-        let mut client = Client::subscribed(&simulator, venue).await;
-        assert_eq!(client.run_out().await, End::Closed(1001), "{venue}");
-        let totals = simulator.stop().remove(0);
-        assert_eq!(client.strange(), 0, "{venue}: {:?}", client.frames);
-        assert_eq!(client.account(&totals.sent), totals.sent, "{venue}");
-        assert_eq!(totals.sent, totals.made, "{venue}");
-        let (trades, quotes) = totals.sent.ticks();
-        assert_eq!(trades + quotes, EVENTS);
-        assert!(trades > 500 && quotes > 500, "{trades} {quotes}");
-        assert!(totals.sent.symbols.iter().all(|symbol| symbol.runs.len() == 1));
-        // One answer, and one frame for each tick.
-        assert_eq!((totals.frames, totals.connections), (EVENTS + 1, 1));
-        let answered = client.out.notices.iter().filter(|it| matches!(it, Notice::Acknowledged(_))).count();
-        assert_eq!(answered, 1, "{venue}: {:?}", client.out.notices);
-    }
-}
 
 #[tokio::test]
 async fn the_same_seed_is_the_same_market() {
