@@ -1,8 +1,8 @@
 //! Kraken's spot market, version 2 of its protocol: trades with a snapshot, tickers with each change of the best prices,
-//! a heartbeat each second.
+//! a heartbeat each second, and trades of the past by time.
 
 use feeds::live::Channel;
-use feeds::time::Nanos;
+use feeds::time::{Nanos, SECOND};
 use serde_json::{Value, json};
 
 use super::market::View;
@@ -14,6 +14,8 @@ use crate::market::{Change, Instrument, MarketEvent};
 const SNAPSHOT_TRADES: usize = 50;
 /// Digits behind the point of a quantity.
 const QUANTITY_DIGITS: u8 = 8;
+/// Trades of an answer about the past, and the most that can be asked for.
+const PAST_MAX: usize = 1_000;
 /// Trades of one frame.
 const TRADES_MAX: usize = 64;
 
@@ -43,10 +45,50 @@ impl Protocol for Kraken {
         (path == "/v2").then(|| Box::new(Connection { number: 0 }) as Box<dyn Conversation>)
     }
 
-    /// Its past is asked for by time, not by id: there is nothing that closes a gap.
-    fn answer(&self, _path: &str, _query: &Query<'_>, _view: &View<'_>) -> Answer {
-        Answer::new(404, json!({ "error": ["EGeneral:Unknown method"] }).to_string())
+    /// Trades after a time, the oldest first, under the pair's old name.
+    fn answer(&self, path: &str, query: &Query<'_>, view: &View<'_>) -> Answer {
+        let refuse = |why: &str| Answer::new(200, json!({ "error": [why] }).to_string());
+        if path != "/0/public/Trades" {
+            return Answer::new(404, json!({ "error": ["EGeneral:Unknown method"] }).to_string());
+        }
+        let pair = query.get("pair").unwrap_or_default();
+        let natives = view.listing().natives.iter().zip(0..);
+        let Some((_, symbol)) = natives.into_iter().find(|(native, _)| old_name(native) == pair) else {
+            return refuse("EQuery:Unknown asset pair");
+        };
+        let (Ok(since), Ok(count)) = (query.number("since"), query.number("count")) else {
+            return refuse("EGeneral:Invalid arguments");
+        };
+        let since = since.map_or(0, |since| Nanos::try_from(since).unwrap_or(Nanos::MAX));
+        let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(PAST_MAX);
+        let trades = view.trades_after(symbol, since, count.clamp(1, PAST_MAX));
+        let instrument = view.listing().of(symbol).1;
+        let rows: Vec<String> = trades.iter().filter_map(|event| past_trade(event, instrument)).collect();
+        let last = trades.last().map_or(since, |event| event.exchange_ts);
+        let body = format!(r#"{{"error":[],"result":{{"{pair}":[{}],"last":"{last}"}}}}"#, rows.join(","));
+        Answer { trades, ..Answer::new(200, body) }
     }
+}
+
+/// The name of a pair where the past is asked for: `XBTUSD` of `BTC/USD`.
+fn old_name(native: &str) -> String {
+    let old = |name| match name {
+        "BTC" => "XBT",
+        "DOGE" => "XDG",
+        name => name,
+    };
+    native.split('/').map(old).collect()
+}
+
+fn past_trade(event: &MarketEvent, instrument: &Instrument) -> Option<String> {
+    let Change::Trade { id, price, size, buyer_is_maker } = event.change else { return None };
+    let (whole, rest) = (event.exchange_ts / SECOND, event.exchange_ts % SECOND);
+    Some(format!(
+        r#"["{}","{}",{whole}.{rest:09},"{}","m","",{id}]"#,
+        fixed(price, instrument.price_scale),
+        padded(size, instrument.size_scale, QUANTITY_DIGITS),
+        if buyer_is_maker { "s" } else { "b" }
+    ))
 }
 
 /// One client.

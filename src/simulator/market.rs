@@ -253,4 +253,11 @@ impl View<'_> {
         let end = end.map_or(trades.len(), |end| trades.partition_point(|event| event.change.id() < end));
         trades.range(end.saturating_sub(limit)..end).copied().collect()
     }
+
+    /// The first `limit` trades later than `time`, in order.
+    #[must_use]
+    pub fn trades_after(&self, symbol: u32, time: Nanos, limit: usize) -> Vec<MarketEvent> {
+        let trades = self.record.trades[symbol as usize].iter();
+        trades.skip_while(|event| event.exchange_ts <= time).take(limit).copied().collect()
+    }
 }

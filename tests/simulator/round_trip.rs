@@ -288,7 +288,7 @@ async fn gaps_are_closed_by_the_past_as_it_is_asked_for() {
         assert_eq!(account.ticks(), totals.made.ticks(), "{id}");
         asked += 1;
     }
-    assert_eq!(asked, 7);
+    assert_eq!(asked, 8);
 }
 
 #[tokio::test]
@@ -296,7 +296,9 @@ async fn questions_about_the_past_that_make_no_sense_are_refused() {
     for (venue, path, status, said) in [
         ("coinbase", "/products/NO-SUCH/trades", "404", "NotFound"),
         ("coinbase", "/products/BTC-USD/trades?limit=x", "400", "Invalid"),
-        ("kraken", "/0/public/Trades", "404", "Unknown method"),
+        ("kraken", "/0/public/Depth", "404", "Unknown method"),
+        ("kraken", "/0/public/Trades?pair=NOSUCH", "200", "Unknown asset pair"),
+        ("kraken", "/0/public/Trades?pair=XBTUSD&since=x", "200", "Invalid arguments"),
         ("okx", "/api/v5/market/history-trades?instId=NO-SUCH", "200", "51001"),
         ("okx", "/api/v5/market/history-trades?instId=BTC-USDT&after=x", "200", "51000"),
         ("okx", "/api/v5/market/history-trades?instId=BTC-USDT&type=2", "200", "51000"),
