@@ -85,6 +85,7 @@ pub(crate) fn batch(ticks: Vec<Tick>, ids: &Arc<[SymbolId]>, new_symbols: Vec<Ne
         symbols: Arc::clone(ids),
         new_symbols,
         offsets: Vec::new(),
+        outages: Vec::new(),
         continued: Vec::new(),
         gaps: Vec::new(),
         frames: Vec::new(),

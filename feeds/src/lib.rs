@@ -13,6 +13,8 @@ pub mod venue;
 
 pub mod live;
 
+pub mod outage;
+
 pub mod venues;
 
 pub mod offset;

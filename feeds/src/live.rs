@@ -2,13 +2,16 @@
 //!
 //! Nothing here is done; whoever holds the socket does it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::FrameError;
 use crate::symbol::{SymbolId, SymbolTable};
 use crate::tick::Tick;
 use crate::time::Nanos;
 
 /// A kind of stream that a symbol has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// Trades.
     Trades,
@@ -37,7 +40,7 @@ impl Channel {
 }
 
 /// What is subscribed, acknowledged and watched: one channel of one symbol.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stream {
     /// The symbol as on the wire.
     pub native: String,

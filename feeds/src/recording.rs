@@ -24,7 +24,8 @@
 //!   - `e` a frame with other bytes: `\n` for a line feed, `\r` for a carriage return, `\\` for a backslash
 //!   - `o` the connection was opened: `{"venue":…,"address":…}`; `c` it was closed: why
 //!   - `t` time passed and nothing came
-//!   - `a` an alarm: what, in one line
+//!   - `a` an alarm: `{"native":…,"channel":…,"since":…,"what":…}`; `native` and `channel` if it is about one stream,
+//!     `since` when that was last heard
 //!   - `s` the run was stopped on purpose
 //! - `CONTENT`: all up to the line feed; may be empty. Other than in `f` it is escaped as in `e`.
 //!
@@ -34,6 +35,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::live::Stream;
 use crate::time::{Nanos, in_range, parse_digits};
 
 /// The version that is written, and the only one that is read here.
@@ -71,6 +73,18 @@ pub struct Opened {
     pub address: String,
 }
 
+/// An alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// The stream that it is about, if it is about one.
+    #[serde(flatten)]
+    pub stream: Option<Stream>,
+    /// When that stream was last heard.
+    pub since: Nanos,
+    /// What, in one line.
+    pub what: String,
+}
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -96,7 +110,7 @@ pub enum Content<'a> {
     /// Time passed and nothing came.
     Time,
     /// An alarm.
-    Alarm(Cow<'a, [u8]>),
+    Alarm(Alarm),
     /// The run was stopped on purpose.
     Stop,
 }
@@ -124,17 +138,20 @@ impl Header {
 impl Entry<'_> {
     /// Appends its line to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let opened;
+        let json;
         let (kind, content): (u8, &[u8]) = match &self.content {
             Content::Frame(bytes) if is_plain(bytes) => (b'f', bytes),
             Content::Frame(bytes) => (b'e', bytes),
             Content::Opened(what) => {
-                opened = serde_json::to_vec(what).unwrap_or_default();
-                (b'o', &opened)
+                json = serde_json::to_vec(what).unwrap_or_default();
+                (b'o', &json)
             }
             Content::Closed(why) => (b'c', why),
             Content::Time => (b't', b""),
-            Content::Alarm(what) => (b'a', what),
+            Content::Alarm(alarm) => {
+                json = serde_json::to_vec(alarm).unwrap_or_default();
+                (b'a', &json)
+            }
             Content::Stop => (b's', b""),
         };
         for number in [self.number, self.received_at.unsigned_abs(), u64::from(self.connection)] {
@@ -185,7 +202,7 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
         ),
         b"c" => Content::Closed(unescaped(text)?),
         b"t" => Content::Time,
-        b"a" => Content::Alarm(unescaped(text)?),
+        b"a" => Content::Alarm(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no text of an alarm")?),
         b"s" => Content::Stop,
         _ => return Err("the entry's kind is not known"),
     };
@@ -231,17 +248,23 @@ fn unescaped(text: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Channel;
     use proptest::prelude::*;
 
     fn content() -> impl Strategy<Value = Content<'static>> {
         let bytes =
             || prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'\\'), any::<u8>()], 0..40);
         let opened = ("[a-z-]{1,9}", ".{0,30}").prop_map(|(venue, address)| Opened { venue, address });
+        let stream = prop::option::of((".{0,9}", any::<bool>()).prop_map(|(native, is_quotes)| {
+            Stream::new(native, if is_quotes { Channel::Quotes } else { Channel::Trades })
+        }));
+        let alarm =
+            (stream, any::<i64>(), ".{0,30}").prop_map(|(stream, since, what)| Alarm { stream, since, what });
         prop_oneof![
             bytes().prop_map(|b| Content::Frame(Cow::Owned(b))),
             opened.prop_map(Content::Opened),
             bytes().prop_map(|b| Content::Closed(Cow::Owned(b))),
-            bytes().prop_map(|b| Content::Alarm(Cow::Owned(b))),
+            alarm.prop_map(Content::Alarm),
             Just(Content::Time),
             Just(Content::Stop),
         ]

@@ -4,6 +4,7 @@
 
 use crate::frame::{Frame, FrameKind};
 use crate::live::{Live, Notice, PastTrades, Stream, Ticket};
+use crate::outage::Outage;
 use crate::symbol::{SymbolId, SymbolTable};
 use crate::tick::Tick;
 use crate::time::Nanos;
@@ -106,6 +107,8 @@ pub struct Output {
     pub sends: Vec<String>,
     /// What is to be said beside ticks.
     pub notices: Vec<Notice>,
+    /// Where ticks may be missing, as [`crate::outage::Attention`] noted.
+    pub outages: Vec<Outage>,
     /// The newest estimate of `received_at − exchange time` at rest, whenever it changes, with the number of
     /// `ticks` that were out before it changed.
     pub offsets: Vec<(usize, Nanos)>,

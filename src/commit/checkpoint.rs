@@ -107,6 +107,13 @@ fn put_result(result: &ShareResult, batch: &mut Batch) {
                 batch.put(Family::Gaps, gaps::key(result.symbol, hole.first), gaps::encode(hole));
             }
             GapChange::Closed(first) => batch.delete(Family::Gaps, gaps::key(result.symbol, *first)),
+            GapChange::Out(stretch) => {
+                let key = gaps::stretch_key(result.symbol, stretch);
+                batch.put(Family::Gaps, key, gaps::encode_missing(stretch));
+            }
+            GapChange::Back(stretch) => {
+                batch.delete(Family::Gaps, gaps::stretch_key(result.symbol, stretch));
+            }
         }
     }
 }

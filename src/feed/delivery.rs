@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use feeds::frame::FrameCounts;
+use feeds::recording::Alarm;
 use feeds::symbol::Symbol;
 use feeds::time::Nanos;
 use feeds::venue::{Output, Venue};
@@ -50,8 +51,8 @@ pub enum Delivery {
     Alarm {
         /// Which.
         connection: ConnectionId,
-        /// What, in one line: the symbol first if it is about one.
-        what: String,
+        /// Which of its streams, when that was last heard, and what, in one line.
+        alarm: Alarm,
         /// When.
         received_at: Nanos,
     },

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use feeds::frame::{Frame, FrameCounts, FrameKind};
+use feeds::outage::Attention;
 use feeds::symbol::{Symbol, SymbolTable};
 use feeds::time::Nanos;
 use feeds::venue::{Output, Session, Venue};
@@ -18,6 +19,7 @@ const BYTES_AT_ONCE: usize = 1 << 20;
 /// The decoding side of one connection.
 pub(super) struct Inbound {
     pub(super) session: Box<dyn Session>,
+    attention: Attention,
     symbols: SymbolTable,
     connection: ConnectionId,
     wall: fn() -> Nanos,
@@ -34,6 +36,7 @@ impl Inbound {
     pub(super) fn new(venue: &dyn Venue, connection: ConnectionId, wall: fn() -> Nanos) -> Inbound {
         Inbound {
             session: venue.open(),
+            attention: Attention::default(),
             symbols: SymbolTable::new(venue.id()),
             connection,
             wall,
@@ -51,7 +54,7 @@ impl Inbound {
         let (received_at, entered) = ((self.wall)(), clock::stamp());
         let before = self.output.ticks.len();
         let frame = Frame { received_at: Some(received_at), payload: &payload };
-        let kind = self.session.on_frame(frame, &mut self.symbols, &mut self.output);
+        let kind = self.attention.on_frame(&mut *self.session, frame, &mut self.symbols, &mut self.output);
         if let FrameKind::Broken(error) = &kind
             && self.broken_shown < COMPLAINTS_SHOWN
         {

@@ -4,20 +4,27 @@
 
 use std::sync::Arc;
 
+use feeds::outage::{Outage, Sign, Whose};
+use feeds::recording::Alarm;
 use feeds::symbol::{Symbol, SymbolId};
+use feeds::time::Nanos;
 use feeds::venue::{DuplicateKey, Output};
 use feeds::venues::by_id;
 use rustc_hash::FxHashMap;
 
+use super::carried::{Carried, Carriers};
 use super::delivery::{ConnectionId, Decoded, Delivery};
 use crate::clock::Stamp;
-use crate::source::{Batch, NewInput, NewSymbol, Offset, Run};
+use crate::source::{Batch, NewInput, NewOutage, NewSymbol, Offset, Run};
+use crate::symbol::outages::{Cause, Channels};
 
 /// What a connection's ticks are translated with.
 struct Connection {
     input: usize,
     /// Its numbers of symbols to ours.
     symbols: Arc<[SymbolId]>,
+    /// The receive time of its last frame.
+    last: Option<Nanos>,
 }
 
 /// See the module.
@@ -25,6 +32,7 @@ pub struct Intake {
     /// The number of the next input.
     next_input: usize,
     connections: FxHashMap<ConnectionId, Connection>,
+    carriers: Carriers,
     numbers: FxHashMap<Symbol, SymbolId>,
 }
 
@@ -32,7 +40,12 @@ impl Intake {
     /// One whose first connection is input `first_input`.
     #[must_use]
     pub fn new(first_input: usize) -> Intake {
-        Intake { next_input: first_input, connections: FxHashMap::default(), numbers: FxHashMap::default() }
+        Intake {
+            next_input: first_input,
+            connections: FxHashMap::default(),
+            carriers: Carriers::default(),
+            numbers: FxHashMap::default(),
+        }
     }
 
     /// The batch of a delivery. `now` is when it was taken in.
@@ -42,16 +55,18 @@ impl Intake {
             Delivery::Opened { connection, venue, address, .. } => {
                 let number = self.next_input;
                 self.next_input += 1;
-                self.connections.insert(connection, Connection { input: number, symbols: Arc::new([]) });
+                let new = Connection { input: number, symbols: Arc::new([]), last: None };
+                self.connections.insert(connection, new);
+                self.carriers.open(connection, venue.id());
                 batch.inputs.push(NewInput { number, name: address, venue: venue.id() });
             }
             Delivery::Frames(decoded) => self.frames(*decoded, &mut batch),
             Delivery::Closed { connection, rest, .. } => {
                 self.output(connection, *rest, &mut batch);
-                self.connections.remove(&connection);
+                self.close(connection, &mut batch);
             }
             Delivery::Time { received_at } => batch.clock = Some(received_at),
-            Delivery::Alarm { .. } => {}
+            Delivery::Alarm { connection, alarm, .. } => self.alarm(connection, &alarm, &mut batch),
         }
         batch
     }
@@ -68,8 +83,9 @@ impl Intake {
         // The earliest of them: they were ready together, and none is told to have been faster than it was.
         batch.entered = frames.first().map_or(at, |frame| frame.entered).instant();
         batch.decoded = at.instant();
-        if let Some(known) = self.connections.get(&connection) {
+        if let Some(known) = self.connections.get_mut(&connection) {
             batch.frames.push((known.input, counts));
+            known.last = frames.last().map(|frame| frame.received_at).or(known.last);
         }
         self.output(connection, output, batch);
     }
@@ -94,19 +110,68 @@ impl Intake {
                     file: known.input,
                 });
             }
+            self.carriers.meet(connection, symbol, id);
             ids.push(id);
         }
         known.symbols = ids.into();
     }
 
-    fn output(&self, connection: ConnectionId, output: Output, batch: &mut Batch) {
+    fn output(&mut self, connection: ConnectionId, output: Output, batch: &mut Batch) {
         let Some(known) = self.connections.get(&connection) else { return };
         let file = known.input;
+        self.carriers.hear(connection, &output);
         batch.symbols = Arc::clone(&known.symbols);
         batch.runs.push(Run { file, end: output.ticks.len() });
         let offsets = output.offsets.iter().map(|&(at, offset)| Offset { at, file, offset });
         batch.offsets.extend(offsets);
+        let outages = output.outages.iter().map(|outage| known.outage(outage));
+        batch.outages.extend(outages);
         batch.ticks = output.ticks;
+    }
+
+    /// What no other connection carries is out from its last frame on.
+    fn close(&mut self, connection: ConnectionId, batch: &mut Batch) {
+        let Some(known) = self.connections.remove(&connection) else { return };
+        let symbols = self.carriers.close(connection);
+        if !symbols.is_empty() {
+            let (at, file, after) = (batch.ticks.len(), known.input, known.last);
+            batch.outages.push(NewOutage { at, file, symbols, after, cause: Cause::Connection });
+        }
+    }
+
+    /// A stream that is silent may be out since it was last heard.
+    fn alarm(&self, connection: ConnectionId, alarm: &Alarm, batch: &mut Batch) {
+        let (Some(known), Some(stream)) = (self.connections.get(&connection), &alarm.stream) else { return };
+        if let Some(symbol) = self.carriers.symbol(connection, &stream.native) {
+            batch.outages.push(NewOutage {
+                at: 0,
+                file: known.input,
+                symbols: vec![(symbol, Channels::of(stream.channel))],
+                after: Some(alarm.since),
+                cause: Cause::Silence,
+            });
+        }
+    }
+}
+
+impl Connection {
+    fn outage(&self, outage: &Outage) -> NewOutage {
+        let numbers = match outage.whose {
+            Whose::Symbol(symbol) => symbol.0 as usize..symbol.0 as usize + 1,
+            Whose::Below(number) => 0..number as usize,
+        };
+        let symbols: Carried = self
+            .symbols
+            .get(numbers)
+            .unwrap_or_default()
+            .iter()
+            .map(|&symbol| (symbol, Channels::ALL))
+            .collect();
+        let cause = match outage.sign {
+            Sign::Counter => Cause::Counter,
+            Sign::Broken => Cause::Broken,
+        };
+        NewOutage { at: outage.at, file: self.input, symbols, after: outage.after, cause }
     }
 }
 
@@ -119,6 +184,7 @@ fn empty(now: Stamp) -> Batch {
         clock: None,
         new_symbols: Vec::new(),
         offsets: Vec::new(),
+        outages: Vec::new(),
         continued: Vec::new(),
         gaps: Vec::new(),
         frames: Vec::new(),

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod address;
 pub mod backoff;
 pub mod budget;
+mod carried;
 pub mod connection;
 pub mod delivery;
 pub mod dial;

@@ -105,6 +105,9 @@ impl Deck {
             sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
             symbols.join(member);
         }
+        if first > 1 {
+            sequencer.was_away();
+        }
         Ok(Deck {
             intake: Intake::new(0),
             sequencer,

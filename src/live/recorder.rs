@@ -103,8 +103,8 @@ impl Recorder {
                 self.open.remove(&connection.0);
                 *received_at
             }
-            Delivery::Alarm { connection, what, received_at } => {
-                let content = Content::Alarm(Cow::Borrowed(what.as_bytes()));
+            Delivery::Alarm { connection, alarm, received_at } => {
+                let content = Content::Alarm(alarm.clone());
                 entry(*received_at, connection.0, content).encode(&mut self.buffer);
                 *received_at
             }

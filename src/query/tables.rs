@@ -1,6 +1,7 @@
 //! The smaller lists: symbols with their ledgers, inputs, ticks, late ticks, gaps, latencies.
 
 use anyhow::Result;
+use feeds::live::Channel;
 use feeds::symbol::Symbol;
 use feeds::tick::{Event, Rejection, Side, Tick};
 
@@ -10,6 +11,7 @@ use crate::latency::Latencies;
 use crate::output::{Cell, Column, ColumnKind};
 use crate::replay::plan::scan;
 use crate::schema::feeds::Feed;
+use crate::schema::gaps::Missing;
 use crate::schema::{self, Key, gaps, ticks};
 use crate::stat::{Pane, View, by_name};
 use crate::store::{Family, Store};
@@ -189,7 +191,8 @@ pub fn ticks<'a>(
     Ok((tick_columns(), rows))
 }
 
-/// `query gaps`: ids that are missing, by symbol and id. `after` and `before` are the times of the trades around.
+/// `query gaps`: what is missing, by symbol: ids, and behind them stretches of time in which there is no saying. `after`
+/// and `before` are the times around; a stretch without `before` is not over. `why` is `ids` or what showed the stretch.
 ///
 /// # Errors
 /// [`QueryError`] if a symbol asked for is not there or a gap cannot be read.
@@ -201,28 +204,53 @@ pub fn gaps(store: &dyn Store, catalogue: &Catalogue, filter: &Filter) -> Result
         Column::new("missing", ColumnKind::Count),
         Column::new("after", ColumnKind::Time),
         Column::new("before", ColumnKind::Time),
+        Column::new("channel", ColumnKind::Text),
+        Column::new("why", ColumnKind::Text),
     ];
     let mut rows = Vec::new();
     for joined in catalogue.symbols_in(filter)? {
         for pair in scan(store, Family::Gaps, &Key::default().u32(joined.number)) {
             let (key, value) = pair?;
-            let (_, hole) =
+            let (_, missing) =
                 gaps::decode(&key, &value).map_err(|error| QueryError::damaged("a gap", error))?;
-            let inside = filter.from.is_none_or(|from| hole.before >= from)
-                && filter.to.is_none_or(|to| hole.after < to);
+            let (after, before) = match &missing {
+                Missing::Ids(hole) => (hole.after, hole.before),
+                Missing::Stretch(stretch) => (stretch.from, stretch.to),
+            };
+            let inside =
+                filter.from.is_none_or(|from| before >= from) && filter.to.is_none_or(|to| after < to);
             if inside {
-                rows.push(Ok(vec![
-                    Cell::Text(joined.symbol.to_string()),
-                    Cell::Count(hole.first),
-                    Cell::Count(hole.last),
-                    Cell::Count(hole.last - hole.first + 1),
-                    Cell::Time(hole.after),
-                    Cell::Time(hole.before),
-                ]));
+                rows.push(Ok(gap_row(&joined.symbol, &missing)));
             }
         }
     }
     Ok((columns, rows))
+}
+
+fn gap_row(symbol: &Symbol, missing: &Missing) -> Vec<Cell> {
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let mut row = vec![Cell::Text(symbol.to_string())];
+    match missing {
+        Missing::Ids(hole) => row.extend([
+            Cell::Count(hole.first),
+            Cell::Count(hole.last),
+            Cell::Count(hole.last - hole.first + 1),
+            Cell::Time(hole.after),
+            Cell::Time(hole.before),
+            text(Channel::Trades.name()),
+            text("ids"),
+        ]),
+        Missing::Stretch(stretch) => row.extend([
+            Cell::Empty,
+            Cell::Empty,
+            Cell::Empty,
+            Cell::Time(stretch.from),
+            if stretch.to == i64::MAX { Cell::Empty } else { Cell::Time(stretch.to) },
+            text(stretch.channel.name()),
+            text(stretch.cause.name()),
+        ]),
+    }
+    row
 }
 
 /// All intervals, with the times of their checkpoints.

@@ -176,6 +176,10 @@ impl Attempt<'_> {
             sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
             engine.join(member);
         }
+        // As the run that was recorded did.
+        if matches!(source, Source::Recorded(_)) && job.run.first > 1 {
+            sequencer.was_away();
+        }
         let mut drive = Drive::new(sequencer, engine, options, self.start);
         let ending = drive.run(source, stop, watch);
         let Drive { engine, complaints, complaints_in_all, .. } = drive;

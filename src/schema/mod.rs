@@ -5,7 +5,7 @@
 //! | `windows` | window u16, symbol u32, highest start in it i64, tape number of the checkpoint u64, part u16 | [`rows`] |
 //! | `state` | symbol u32 | snapshot, [`crate::symbol::snapshot`] |
 //! | `late` | symbol u32, exchange time i64, tape number u64 | [`ticks`] |
-//! | `gaps` | symbol u32, first missing id u64 | [`gaps`] |
+//! | `gaps` | symbol u32, then as [`gaps`] says | [`gaps`] |
 //! | `tape` | tape number u64 of the chunk's first tick | [`ticks`] |
 //! | `latency` | time of the checkpoint i64 | [`crate::latency`] |
 //! | `meta` | `schema` | the format of the database ([`crate::store`]) |

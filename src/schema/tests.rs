@@ -1,5 +1,6 @@
 //! What is stored comes back, and bytes that are something else are refused.
 
+use ::feeds::live::Channel;
 use ::feeds::symbol::{Symbol, SymbolId};
 use ::feeds::tick::{Event, Rejection, Tick};
 use ::feeds::time::Nanos;
@@ -7,11 +8,13 @@ use ::feeds::venue::DuplicateKey;
 use proptest::prelude::*;
 
 use super::feeds::Feed;
+use super::gaps::Missing;
 use super::run::{Input, Progress, Run};
 use super::{Key, gaps, rows, symbols, ticks, time_at, u32_at, u64_at};
 use crate::codec::CodecError;
 use crate::stat::{CarriedQuote, Pane};
 use crate::symbol::duplicates::Hole;
+use crate::symbol::outages::{Cause, Stretch};
 use crate::tape::epoch::Joined;
 use crate::window::tests::made::{quotes, trades};
 use crate::window::{Emission, Flags};
@@ -161,9 +164,17 @@ proptest! {
     #[test]
     fn gaps_come_back(symbol in any::<u32>(), hole in holes(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let (key, value) = (gaps::key(symbol, hole.first), gaps::encode(&hole));
-        prop_assert_eq!(gaps::decode(&key, &value).unwrap(), (symbol, hole));
+        prop_assert_eq!(gaps::decode(&key, &value).unwrap(), (symbol, Missing::Ids(hole)));
         holds(&value, &at, byte, |value| gaps::decode(&key, value))?;
         prop_assert!(gaps::decode(&key[..7], &value).is_err());
+    }
+
+    #[test]
+    fn stretches_come_back(symbol in any::<u32>(), from in any::<i64>(), to in any::<i64>(), channel in 0..2_usize, cause in 0..5_usize, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let stretch = Stretch { channel: Channel::ALL[channel], cause: Cause::ALL[cause], from, to };
+        let (key, value) = (gaps::stretch_key(symbol, &stretch), gaps::encode_missing(&stretch));
+        prop_assert_eq!(gaps::decode(&key, &value).unwrap(), (symbol, Missing::Stretch(stretch)));
+        holds(&value, &at, byte, |value| gaps::decode(&key, value))?;
     }
 
     #[test]

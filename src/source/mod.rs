@@ -36,6 +36,7 @@ use feeds::venue::{DuplicateKey, Gap};
 pub use error::{Complaint, SourceError};
 pub use open::open;
 
+use crate::symbol::outages::{Cause, Channels};
 use merge::Merge;
 use recorded::Recorded;
 
@@ -131,6 +132,21 @@ pub struct Offset {
     pub file: usize,
     /// The estimate.
     pub offset: Nanos,
+}
+
+/// Ticks may be missing that no id shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewOutage {
+    /// Before the tick with this index.
+    pub at: usize,
+    /// On this input.
+    pub file: usize,
+    /// Of these symbols, in the numbering of the whole source.
+    pub symbols: Vec<(SymbolId, Channels)>,
+    /// Nothing is missing that was received before this; none if that is not known.
+    pub after: Option<Nanos>,
+    /// Why.
+    pub cause: Cause,
 }
 
 /// A gap that a venue shows in a file.
@@ -230,6 +246,8 @@ pub struct Batch {
     pub new_symbols: Vec<NewSymbol>,
     /// Changed estimates, in order of position.
     pub offsets: Vec<Offset>,
+    /// Where ticks may be missing, in order of position.
+    pub outages: Vec<NewOutage>,
     /// Files of which this is the first that is heard, each with the file before it whose connection goes on in it.
     pub continued: Vec<(usize, usize)>,
     /// Gaps, in the order in which the files show them.

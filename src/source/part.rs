@@ -64,6 +64,7 @@ pub(super) fn empty_batch(ticks: Vec<Tick>, entered: Instant, decoded: Instant) 
         new_symbols: Vec::new(),
         offsets: Vec::new(),
         continued: Vec::new(),
+        outages: Vec::new(),
         gaps: Vec::new(),
         frames: Vec::new(),
         complaints: Vec::new(),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use feeds::formats::MAX_FRAME_BYTES;
 use feeds::frame::{Frame, FrameCounts, FrameError, FrameKind};
+use feeds::outage::Attention;
 use feeds::recording::{self, BEGINS, Content, Entry, Header, Opened};
 use feeds::symbol::SymbolTable;
 use feeds::venue::{Output, Session};
@@ -30,6 +31,7 @@ pub(super) const NAME: &str = "recording";
 /// One connection's decoding.
 struct Connection {
     session: Box<dyn Session>,
+    attention: Attention,
     symbols: SymbolTable,
     announced: usize,
 }
@@ -290,9 +292,8 @@ impl Recorded {
                 Delivery::Closed { connection, why, received_at: entry.received_at, rest }
             }
             Content::Time => Delivery::Time { received_at: entry.received_at },
-            Content::Alarm(what) => {
-                let what = String::from_utf8_lossy(what).into_owned();
-                Delivery::Alarm { connection, what, received_at: entry.received_at }
+            Content::Alarm(alarm) => {
+                Delivery::Alarm { connection, alarm: alarm.clone(), received_at: entry.received_at }
             }
             Content::Frame(_) => return Taken::Gathered,
             Content::Stop => {
@@ -309,7 +310,9 @@ impl Recorded {
             return Taken::Gathered;
         };
         let symbols = SymbolTable::new(venue.id());
-        self.connections.insert(number, Connection { session: venue.open(), symbols, announced: 0 });
+        let attention = Attention::default();
+        self.connections
+            .insert(number, Connection { session: venue.open(), attention, symbols, announced: 0 });
         let delivery = Delivery::Opened {
             connection: ConnectionId(number),
             venue,
@@ -326,7 +329,8 @@ impl Recorded {
         };
         let (_, decoded) = gathered.get_or_insert_with(|| (entry.connection, empty(entry.connection)));
         let frame = Frame { received_at: Some(entry.received_at), payload };
-        let kind = connection.session.on_frame(frame, &mut connection.symbols, &mut decoded.output);
+        let Connection { session, attention, symbols, .. } = connection;
+        let kind = attention.on_frame(&mut **session, frame, symbols, &mut decoded.output);
         decoded.counts.count(&kind);
         let ticks = decoded.output.ticks.len();
         let (entered, payload) = (decoded.decoded, bytes::Bytes::new());

@@ -139,6 +139,16 @@ impl Seen {
         }
     }
 
+    /// True if the trade's id is beyond all that were seen, so that the ids say what is missing before it.
+    #[must_use]
+    #[inline]
+    pub fn is_beyond(&self, trade: &Trade) -> bool {
+        match (self, trade.id()) {
+            (Seen::Contiguous(ids), Some(id)) => ids.range.is_some_and(|range| id > range.highest),
+            _ => false,
+        }
+    }
+
     /// Notes a quote.
     #[inline]
     pub fn quote(&mut self, quote: &Quote) -> Verdict {

@@ -5,10 +5,12 @@
 
 pub mod duplicates;
 pub mod ledger;
+pub mod outages;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
+use feeds::live::Channel;
 use feeds::tick::{Event, Quote, Tick, Trade};
 use feeds::time::Nanos;
 use feeds::venue::DuplicateKey;
@@ -17,6 +19,7 @@ use crate::stat::Pane;
 use crate::window::{Emission, Flags, Moment, Placed, Plan, Windows};
 use duplicates::{Hole, Seen, Verdict};
 use ledger::Ledger;
+use outages::{Channels, Outage, Outages, SLACK, Stretch};
 
 /// What can happen to a symbol.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,8 @@ pub enum Entry {
     Tick(Tick),
     /// The clock: a quiet symbol's frontier is at least this.
     Clock(Nanos),
+    /// From here on ticks may be missing.
+    Outage(Outage),
     /// All inputs are exhausted: every window is emitted as it stands.
     End,
 }
@@ -47,6 +52,10 @@ pub enum GapChange {
     Opened(Hole),
     /// A gap that was declared, by its first id, is not (or not as a whole) missing any more.
     Closed(u64),
+    /// In this stretch ticks may be missing; it replaces one that began alike.
+    Out(Stretch),
+    /// Nothing is missing that was said to be out since then.
+    Back(Stretch),
 }
 
 impl Outcomes {
@@ -64,6 +73,7 @@ pub struct SymbolState {
     windows: Windows,
     trades_seen: Seen,
     quotes_seen: Seen,
+    outages: Outages,
     ledger: Ledger,
     /// Late trades: in no window, but in the totals.
     late: Pane,
@@ -78,6 +88,7 @@ impl SymbolState {
             windows: Windows::new(plan),
             trades_seen: Seen::new(trade_key),
             quotes_seen: Seen::new(quote_key),
+            outages: Outages::default(),
             ledger: Ledger::default(),
             late: Pane::default(),
             quarantined: false,
@@ -90,7 +101,8 @@ impl SymbolState {
         match entry {
             Entry::Tick(tick) => self.apply_tick(plan, number, tick, out),
             // What was said of its windows when it was taken out of service stands.
-            Entry::Clock(_) | Entry::End if self.quarantined => {}
+            Entry::Clock(_) | Entry::Outage(_) | Entry::End if self.quarantined => {}
+            Entry::Outage(outage) => self.begin_outage(plan, number, outage, out),
             Entry::Clock(frontier) => {
                 self.step(plan, number, out, |windows, moment, emitted| {
                     windows.advance(moment, *frontier, emitted);
@@ -164,6 +176,8 @@ impl SymbolState {
             return;
         }
         let ts = tick.exchange_ts;
+        let was_out = self.outages.is_open(Channel::Trades);
+        let is_next = was_out && self.trades_seen.is_beyond(trade);
         let verdict = self.trades_seen.trade(ts, trade);
         if verdict == Verdict::Repeat {
             self.ledger.duplicate += 1;
@@ -178,6 +192,9 @@ impl SymbolState {
             self.trades_seen.lose(verdict);
         }
         self.count(placed, number, tick, out);
+        if was_out && !matches!(verdict, Verdict::Fills(_)) {
+            self.end_outage(plan, number, (Channel::Trades, ts), is_next, out);
+        }
         if verdict != Verdict::New {
             self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
             self.close_gap(verdict, out);
@@ -199,7 +216,38 @@ impl SymbolState {
             windows.add_quote(moment, tick.exchange_ts, tick.timed, quote, emitted)
         });
         self.count(placed, number, tick, out);
+        if self.outages.is_open(Channel::Quotes) {
+            self.end_outage(plan, number, (Channel::Quotes, tick.exchange_ts), false, out);
+        }
         self.declare_gaps(plan, out);
+    }
+
+    /// From here on ticks may be missing. A symbol that has seen nothing misses nothing.
+    fn begin_outage(&mut self, plan: &Plan, number: u64, outage: &Outage, out: &mut Outcomes) {
+        let frontier = self.windows.frontier();
+        if frontier == Nanos::MIN {
+            return;
+        }
+        let from = if outage.since == Nanos::MIN { frontier } else { outage.since.saturating_sub(SLACK) };
+        for channel in Channel::ALL.into_iter().filter(|channel| outage.channels.has(*channel)) {
+            out.gaps.extend(self.outages.begin(channel, outage.cause, from).map(GapChange::Out));
+        }
+        self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
+    }
+
+    /// A tick of the channel came in again, at that time.
+    fn end_outage(
+        &mut self,
+        plan: &Plan,
+        number: u64,
+        (channel, ts): (Channel, Nanos),
+        proves: bool,
+        out: &mut Outcomes,
+    ) {
+        self.outages.resume(channel, ts, proves, |stretch, is_forgotten| {
+            out.gaps.push(if is_forgotten { GapChange::Back(stretch) } else { GapChange::Out(stretch) });
+        });
+        self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
     }
 
     fn end(&mut self, plan: &Plan, number: u64, out: &mut Outcomes) {
@@ -251,10 +299,10 @@ impl SymbolState {
         out: &mut Outcomes,
         work: impl FnOnce(&mut Windows, &Moment<'_>, &mut Vec<Emission>) -> T,
     ) -> T {
-        let seen = &self.trades_seen;
-        let flags = |start, end| match seen.is_missing_in(start, end) {
-            true => Flags::GAP,
-            false => Flags::NONE,
+        let (seen, outages) = (&self.trades_seen, &self.outages);
+        let flags = |reads: Channels, start, end| {
+            let is_missing = reads.has(Channel::Trades) && seen.is_missing_in(start, end);
+            outages.flags(reads, start, end).with(if is_missing { Flags::GAP } else { Flags::NONE })
         };
         work(&mut self.windows, &Moment { plan, number, flags: &flags }, &mut out.windows)
     }

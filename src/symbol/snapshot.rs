@@ -6,10 +6,11 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | u8 | version, 1 |
+//! | u8 | version, 2; version 1 has no stretches |
 //! | u8 | 1 if in quarantine |
 //! | ledger | nine unsigned integers ([`super::ledger::Ledger::encode`]) |
 //! | seen, twice | of trades, then quotes: tag 0 none; 1 contiguous: option of (lowest, highest, their times, latest time), holes (first, last, after, before, declared), lost holes; 2 unique: highest, ids; 3 rows: (time, trade) |
+//! | stretches, twice | open, then past: channel (0 trades, 1 quotes), cause, from, to |
 //! | pane | late trades |
 //! | i64 | frontier |
 //! | option of quote | the last settled quote |
@@ -17,19 +18,22 @@
 //! | slices | start, end, pane, pane of folded quotes, quotes with their keys |
 //! | levels | option of settled (start, option of quote, pane); open windows (start, emissions, complete, ticks, flags, until) |
 
+use feeds::live::Channel;
 use feeds::number::{Decimal, SCALE_MAX};
 use feeds::tick::{Quote, Side, Trade};
 
 use super::SymbolState;
 use super::duplicates::{Contiguous, Hole, Range, Ring, Seen};
 use super::ledger::Ledger;
+use super::outages::{Cause, Outages, Stretch};
 use crate::codec::{CodecError, Put, Reader};
 use crate::stat::{CarriedQuote, Key, Pane};
 use crate::window::slice::Slice;
 use crate::window::state::{LevelState, Open, Settled};
 use crate::window::{Flags, Plan, Windows};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const WITHOUT_STRETCHES: u8 = 1;
 
 impl SymbolState {
     /// Appends the state's bytes.
@@ -39,6 +43,8 @@ impl SymbolState {
         self.ledger.encode(out);
         encode_seen(&self.trades_seen, out);
         encode_seen(&self.quotes_seen, out);
+        encode_list(self.outages.open.iter(), out, encode_stretch);
+        encode_list(self.outages.past.iter(), out, encode_stretch);
         self.late.encode(out);
         encode_windows(&self.windows, out);
     }
@@ -49,14 +55,20 @@ impl SymbolState {
     /// [`CodecError`] if the bytes are no state, or one of another plan.
     pub fn decode(plan: &Plan, bytes: &[u8]) -> Result<SymbolState, CodecError> {
         let mut from = Reader::new(bytes);
-        if from.u8()? != VERSION {
+        let version = from.u8()?;
+        if version != VERSION && version != WITHOUT_STRETCHES {
             return Err(CodecError::Invalid);
         }
+        let stretches = |from: &mut Reader<'_>| match version {
+            WITHOUT_STRETCHES => Ok(Vec::new()),
+            _ => decode_list(from, decode_stretch),
+        };
         let state = SymbolState {
             quarantined: decode_bool(&mut from)?,
             ledger: Ledger::decode(&mut from)?,
             trades_seen: decode_seen(&mut from)?,
             quotes_seen: decode_seen(&mut from)?,
+            outages: Outages { open: stretches(&mut from)?, past: stretches(&mut from)? },
             late: Pane::decode(&mut from)?,
             windows: decode_windows(plan, &mut from)?,
         };
@@ -130,6 +142,22 @@ fn encode_hole(hole: &Hole, out: &mut Vec<u8>) {
 fn decode_hole(from: &mut Reader<'_>) -> Result<Hole, CodecError> {
     let (first, last) = (from.u64()?, from.u64()?);
     Ok(Hole { first, last, after: from.i64()?, before: from.i64()?, declared: decode_bool(from)? })
+}
+
+pub(crate) fn encode_stretch(stretch: &Stretch, out: &mut Vec<u8>) {
+    out.put_u8(match stretch.channel {
+        Channel::Trades => 0,
+        Channel::Quotes => 1,
+    });
+    out.put_u8(stretch.cause as u8);
+    out.put_i64(stretch.from);
+    out.put_i64(stretch.to);
+}
+
+pub(crate) fn decode_stretch(from: &mut Reader<'_>) -> Result<Stretch, CodecError> {
+    let channel = Channel::ALL.get(usize::from(from.u8()?)).copied().ok_or(CodecError::Invalid)?;
+    let cause = Cause::ALL.get(usize::from(from.u8()?)).copied().ok_or(CodecError::Invalid)?;
+    Ok(Stretch { channel, cause, from: from.i64()?, to: from.i64()? })
 }
 
 fn encode_windows(windows: &Windows, out: &mut Vec<u8>) {

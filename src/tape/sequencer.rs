@@ -13,24 +13,14 @@ use rustc_hash::FxHashMap;
 
 use super::clock::{Clock, Estimate, Pulse};
 use super::cut::Cut;
-use super::epoch::{Arrival, Epoch, Joined, Sequenced, Share};
+use super::epoch::{Arrival, Epoch, Joined, Share};
 use super::pacer::Pacer;
 use super::received::Received;
-use super::staged::{Staged, What};
+use super::staged::{Slot, Staged, Staging, What};
 use crate::config::limits::JUMP_MAX;
-use crate::source::{Batch, NewSymbol, Run};
+use crate::source::{Batch, NewOutage, NewSymbol, Run};
+use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::window::Plan;
-
-/// A symbol as the sequencer knows it.
-struct Slot {
-    pulse: Pulse,
-    /// Clock entries it knows of.
-    strikes: u64,
-    /// Items staged for the epoch that is being gathered.
-    staged: u32,
-    /// It changed since the last snapshot.
-    changed: bool,
-}
 
 /// See the module.
 pub struct Sequencer {
@@ -52,10 +42,7 @@ pub struct Sequencer {
     /// By file: the first of the files that its connection goes on from, which has its clock.
     connections: Vec<usize>,
     epoch: Epoch,
-    /// The batches that the staged ticks are in.
-    batches: Vec<Arc<Vec<Tick>>>,
-    staged: Vec<Staged>,
-    order: Vec<u32>,
+    staging: Staging,
     touched: Vec<u32>,
     limit: u64,
     checkpoint_entries: u64,
@@ -83,9 +70,7 @@ impl Sequencer {
             estimates: Vec::new(),
             connections: Vec::new(),
             epoch: Epoch { first, ..Epoch::default() },
-            batches: Vec::new(),
-            staged: Vec::new(),
-            order: Vec::new(),
+            staging: Staging::default(),
             touched: Vec::new(),
             limit: 0,
             checkpoint_entries,
@@ -118,7 +103,7 @@ impl Sequencer {
     /// True if nothing has gathered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.staged.is_empty()
+        self.staging.is_empty()
     }
 
     /// Has the next epoch carry a snapshot.
@@ -152,18 +137,22 @@ impl Sequencer {
             self.pass(received_at);
         }
         self.epoch.frames.extend(batch.frames);
-        if self.batches.len() >= usize::from(u16::MAX) {
+        if self.staging.is_full() {
             emit(self.cut(now()))?;
         }
         let ticks = Arc::new(batch.ticks);
-        let mut batch_number = self.open_batch(&ticks);
+        let mut batch_number = self.staging.open_batch(&ticks);
         let mut offsets = batch.offsets.iter().peekable();
+        let mut outages = batch.outages.iter().peekable();
         let mut from = 0;
         for run in &batch.runs {
             let mut counted = from;
             for index in from..run.end {
                 while let Some(offset) = offsets.next_if(|offset| offset.at <= index) {
                     self.offset(offset.file, offset.offset);
+                }
+                while let Some(outage) = outages.next_if(|outage| outage.at <= index) {
+                    self.outage(outage);
                 }
                 let Some(tick) = ticks.get(index) else { break };
                 // What is in the database already has had its time.
@@ -176,7 +165,7 @@ impl Sequencer {
                     if !self.hold_back(*pacer, tick, &now, &mut emit)? {
                         return Ok(false);
                     }
-                    batch_number = self.open_batch(&ticks);
+                    batch_number = self.staging.open_batch(&ticks);
                 }
                 let source = batch.symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
                 let symbol = self.of_source[source];
@@ -188,7 +177,7 @@ impl Sequencer {
                     self.arrived(run.file, index + 1 - counted, batch.entered, batch.decoded);
                     counted = index + 1;
                     emit(self.cut(now()))?;
-                    batch_number = self.open_batch(&ticks);
+                    batch_number = self.staging.open_batch(&ticks);
                 }
             }
             self.arrived(run.file, run.end - counted, batch.entered, batch.decoded);
@@ -196,6 +185,9 @@ impl Sequencer {
         }
         for offset in offsets {
             self.offset(offset.file, offset.offset);
+        }
+        for outage in outages {
+            self.outage(outage);
         }
         Ok(true)
     }
@@ -237,6 +229,32 @@ impl Sequencer {
         self.next
     }
 
+    /// The run was not there for a while: whatever is known of, ticks of it may be missing.
+    pub fn was_away(&mut self) {
+        let all = Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Start };
+        for symbol in 0..self.slots.len() as u32 {
+            self.stage_outage(symbol, all);
+        }
+        self.next += 1;
+    }
+
+    /// An entry for the symbols of which ticks may be missing.
+    fn outage(&mut self, outage: &NewOutage) {
+        let offset = self.clock.offset(self.connection(outage.file)).unwrap_or(0);
+        let since = outage.after.map_or(Nanos::MIN, |after| after.saturating_sub(offset));
+        for &(symbol, channels) in &outage.symbols {
+            let symbol = self.of_source[symbol.0 as usize];
+            self.catch_up(symbol);
+            self.stage_outage(symbol, Outage { since, channels, cause: outage.cause });
+        }
+        self.next += 1;
+    }
+
+    fn stage_outage(&mut self, symbol: u32, outage: Outage) {
+        let what = self.staging.outage(outage);
+        self.stage(symbol, what);
+    }
+
     /// The end of all inputs, as an entry for every symbol.
     pub fn end(&mut self) {
         for symbol in 0..self.slots.len() as u32 {
@@ -257,7 +275,7 @@ impl Sequencer {
         let snapshot = wanted && (self.next > self.applied || self.epoch.ended);
         self.since_snapshot = if snapshot { 0 } else { self.since_snapshot + self.gathered() };
         self.snapshot_wanted &= !snapshot;
-        self.group();
+        self.staging.group(&self.touched, &mut self.slots, &mut self.epoch);
         if snapshot {
             self.share_snapshot();
         }
@@ -295,12 +313,6 @@ impl Sequencer {
             }
         };
         self.of_source.push(number);
-    }
-
-    fn open_batch(&mut self, ticks: &Arc<Vec<Tick>>) -> u16 {
-        let batch_number = u16::try_from(self.batches.len()).unwrap_or(u16::MAX);
-        self.batches.push(Arc::clone(ticks));
-        batch_number
     }
 
     fn arrived(&mut self, file: usize, ticks: usize, entered: Instant, decoded: Instant) {
@@ -452,39 +464,7 @@ impl Sequencer {
         }
         slot.staged += 1;
         slot.changed = true;
-        self.staged.push(Staged { symbol, offset, what });
-    }
-
-    /// Groups the staged items by symbol: counting sort, so that each group stays in tape order.
-    fn group(&mut self) {
-        let mut from = 0;
-        self.epoch.shares.reserve(self.touched.len());
-        for &symbol in &self.touched {
-            let slot = &mut self.slots[symbol as usize];
-            let to = from + slot.staged;
-            self.epoch.shares.push(Share { symbol, from, to });
-            // From here on `staged` is where the symbol's next item goes.
-            slot.staged = from;
-            from = to;
-        }
-        self.order.clear();
-        self.order.resize(self.staged.len(), 0);
-        for (index, staged) in self.staged.iter().enumerate() {
-            let slot = &mut self.slots[staged.symbol as usize];
-            self.order[slot.staged as usize] = index as u32;
-            slot.staged += 1;
-        }
-        let (first, batches, staged) = (self.epoch.first, &self.batches, &self.staged);
-        let entries = self.order.iter().map(|&index| {
-            let staged = &staged[index as usize];
-            Sequenced { number: first + u64::from(staged.offset), entry: staged.entry(batches) }
-        });
-        self.epoch.entries.extend(entries);
-        self.staged.clear();
-        self.batches.clear();
-        for &symbol in &self.touched {
-            self.slots[symbol as usize].staged = 0;
-        }
+        self.staging.push(Staged { symbol, offset, what });
     }
 
     /// Adds an empty share for every changed symbol that has none, so that it writes its snapshot too.

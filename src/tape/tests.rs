@@ -80,6 +80,7 @@ fn batch(all: &[Made], first: bool, number: &mut u64, received_at: &mut Nanos) -
         runs: Vec::new(),
         new_symbols: Vec::new(),
         offsets: Vec::new(),
+        outages: Vec::new(),
         continued: Vec::new(),
         gaps: Vec::new(),
         frames: Vec::new(),

@@ -15,6 +15,10 @@ impl Flags {
     pub const PARTIAL: Flags = Flags(1);
     /// Trades are known to be missing in it.
     pub const GAP: Flags = Flags(1 << 1);
+    /// A stream that it reads was silent for longer than it may be.
+    pub const STALE: Flags = Flags(1 << 2);
+    /// Revised after it was final, with trades that a gap had kept back.
+    pub const BACKFILLED: Flags = Flags(1 << 4);
     /// The symbol was taken out of service after a fault; this is its state before.
     pub const QUARANTINED: Flags = Flags(1 << 6);
 

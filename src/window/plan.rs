@@ -1,8 +1,10 @@
 //! What is to be computed: the windows in their chain, and where the slices lie.
 
+use feeds::live::Channel;
 use feeds::time::{Nanos, SECOND};
 
 use crate::stat::{Reads, Statistic};
+use crate::symbol::outages::Channels;
 
 /// One configured window.
 #[derive(Clone, Debug)]
@@ -39,6 +41,12 @@ pub(crate) struct Level {
 }
 
 impl Level {
+    /// The channels that it reads.
+    pub(crate) fn reads(&self) -> Channels {
+        let of = |reads: bool, channel| if reads { Channels::of(channel) } else { Channels::NONE };
+        of(self.trades, Channel::Trades).with(of(self.quotes, Channel::Quotes))
+    }
+
     /// The start of the window that contains `ts`.
     #[inline]
     pub(crate) fn start_of(&self, ts: Nanos) -> Nanos {

@@ -15,6 +15,7 @@ use super::Flags;
 use super::plan::Plan;
 use super::slice::Slice;
 use crate::stat::{CarriedQuote, Key, Pane};
+use crate::symbol::outages::Channels;
 
 /// A window's statistics as of one tape entry. Revision 0 is the first emission; each later one replaces it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +53,8 @@ pub struct Moment<'a> {
     pub plan: &'a Plan,
     /// The tape entry being applied.
     pub number: u64,
-    /// Flags of the window over `[start, end)` as things stand.
-    pub flags: &'a dyn Fn(Nanos, Nanos) -> Flags,
+    /// Flags of the window over `[start, end)` that reads these channels, as things stand.
+    pub flags: &'a dyn Fn(Channels, Nanos, Nanos) -> Flags,
 }
 
 /// The part of a level's current window that no longer changes.
@@ -253,7 +254,7 @@ impl Windows {
                     continue;
                 }
                 let shape = &moment.plan.levels()[level];
-                let flags = (moment.flags)(open.start, open.start + shape.size).with(extra);
+                let flags = (moment.flags)(shape.reads(), open.start, open.start + shape.size).with(extra);
                 let reading = self.read(moment.plan, level, open.start);
                 // Where the reading ends matters to the last quote, which is in force until there.
                 let same =
@@ -268,10 +269,10 @@ impl Windows {
     /// Amends the complete windows whose flags have changed since they were emitted.
     pub fn reflag(&mut self, moment: &Moment<'_>, out: &mut Vec<Emission>) {
         for level in 0..self.levels.len() {
-            let size = moment.plan.levels()[level].size;
+            let (size, reads) = (moment.plan.levels()[level].size, moment.plan.levels()[level].reads());
             for index in 0..self.levels[level].open.len() {
                 let open = self.levels[level].open[index];
-                if open.complete && (moment.flags)(open.start, open.start + size) != open.flags {
+                if open.complete && (moment.flags)(reads, open.start, open.start + size) != open.flags {
                     self.emit(moment, level, index, Flags::NONE, out);
                 }
             }
@@ -362,7 +363,7 @@ impl Windows {
     ) {
         let shape = &moment.plan.levels()[level];
         let start = self.levels[level].open[index].start;
-        let flags = (moment.flags)(start, start + shape.size).with(extra);
+        let flags = (moment.flags)(shape.reads(), start, start + shape.size).with(extra);
         let Reading { pane, carried, until } = self.read(moment.plan, level, start);
         let open = &mut self.levels[level].open[index];
         let revision = open.emissions;

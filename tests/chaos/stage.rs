@@ -20,7 +20,7 @@ use tapedeck::feed::delivery::{ConnectionId, Delivery};
 use tapedeck::feed::dial::{Dial, Dialling, Wire};
 use tapedeck::feed::{ConnectionStatus, FeedOptions, FeedSpec, Feeds};
 use tapedeck::live::{Deck, LiveOptions};
-use tapedeck::schema::gaps;
+use tapedeck::schema::gaps::{self, Missing};
 use tapedeck::store::memory::MemoryStore;
 use tapedeck::store::{Family, Store};
 use tapedeck::tape::Cut;
@@ -210,7 +210,8 @@ impl Account {
                     }
                 }
             }
-            Delivery::Alarm { what, .. } => {
+            Delivery::Alarm { alarm, .. } => {
+                let what = &alarm.what;
                 if self.silent_since.is_none() && what.contains("silent") {
                     let of = |symbol: usize| (book.brought[symbol], symbol);
                     let (since, _) = if what.contains("FOO") { of(0) } else { of(1) };
@@ -230,8 +231,10 @@ impl Account {
         let summary = self.decked.join().unwrap();
         let missing = self.store.scan(Family::Gaps, &[], None).map(|pair| {
             let (key, value) = pair.unwrap();
-            let (_, hole) = gaps::decode(&key, &value).unwrap();
-            hole.last - hole.first + 1
+            match gaps::decode(&key, &value).unwrap().1 {
+                Missing::Ids(hole) => hole.last - hole.first + 1,
+                Missing::Stretch(_) => 0,
+            }
         });
         Outcome {
             missing: missing.sum(),

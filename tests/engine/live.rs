@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use feeds::frame::{Frame, FrameCounts};
-use feeds::live::Channel;
+use feeds::live::{Channel, Stream};
+use feeds::outage::Attention;
+use feeds::recording::Alarm;
 use feeds::symbol::SymbolTable;
 use feeds::time::SECOND;
 use feeds::venue::{Output, Session, Venue};
@@ -32,6 +34,7 @@ use crate::support::{assert_same, dump_of, dumped, memory, options};
 struct Connection {
     id: ConnectionId,
     session: Box<dyn Session>,
+    attention: Attention,
     symbols: SymbolTable,
     announced: usize,
 }
@@ -39,16 +42,18 @@ struct Connection {
 impl Connection {
     fn open(id: u32, venue: &'static dyn Venue, received_at: i64) -> (Connection, Delivery) {
         let symbols = SymbolTable::new(venue.id());
-        let connection = Connection { id: ConnectionId(id), session: venue.open(), symbols, announced: 0 };
-        let address = format!("ws://made/{id}");
-        (connection, Delivery::Opened { connection: ConnectionId(id), venue, address, received_at })
+        let (id, session, attention) = (ConnectionId(id), venue.open(), Attention::default());
+        let connection = Connection { id, session, attention, symbols, announced: 0 };
+        let address = format!("ws://made/{}", id.0);
+        (connection, Delivery::Opened { connection: id, venue, address, received_at })
     }
 
     fn frames(&mut self, lines: &[(i64, Vec<u8>)]) -> Delivery {
         let (mut output, mut counts, mut frames) = (Output::default(), FrameCounts::default(), Vec::new());
         for (received_at, payload) in lines {
             let frame = Frame { received_at: Some(*received_at), payload };
-            counts.count(&self.session.on_frame(frame, &mut self.symbols, &mut output));
+            let kind = self.attention.on_frame(&mut *self.session, frame, &mut self.symbols, &mut output);
+            counts.count(&kind);
             let payload = Bytes::copy_from_slice(payload);
             let (entered, ticks) = (clock::stamp(), output.ticks.len());
             frames.push(RawFrame { received_at: *received_at, entered, payload, ticks });
@@ -101,8 +106,10 @@ fn deliveries(seed: u64, lines: usize) -> Vec<Delivery> {
         out.push(open[which].frames(&parsed[at..at + many]));
         at += many;
         if draw(12) == 0 {
-            let what = "silent for too long".to_owned();
-            out.push(Delivery::Alarm { connection: open[which].id, what, received_at });
+            let stream = draw(2) == 0;
+            let stream = stream.then(|| Stream::new("SYM1", Channel::Trades));
+            let alarm = Alarm { stream, since: received_at - SECOND, what: "silent for too long".to_owned() };
+            out.push(Delivery::Alarm { connection: open[which].id, alarm, received_at });
             out.push(open.remove(which).close(received_at));
         }
     }
@@ -142,6 +149,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let live = dumped(&run_live(folder.path(), deliveries(seed, 1_500), &live_options(2, Cut::Adaptive)));
         prop_assert!(live.lines().filter(|line| line.starts_with("window,")).count() > 100);
+        prop_assert!(live.contains(",gap,") || live.contains("|gap"), "connections ended and windows show it");
         let files = recording(folder.path());
         for (workers, cut) in [(1, Cut::Adaptive), (2, Cut::Random(epochs)), (8, Cut::Every(7))] {
             let replay = ReplayOptions { config: config(true), workers, cut, ..options() };
@@ -168,7 +176,7 @@ fn a_recording_that_was_cut_gives_its_whole_entries() {
     let whole_lines = dump(&plain[..line_end]);
     assert_same(&dump(&plain[..line_end + 9]), &whole_lines, "with half a line more");
     let finals = |text: &str| {
-        let windows = text.lines().filter(|line| line.starts_with("window,1s,") && line.contains(",0,,"));
+        let windows = text.lines().filter(|line| line.starts_with("window,1s,") && !line.contains("partial"));
         windows.map(str::to_owned).collect::<Vec<_>>()
     };
     let (cut, all) = (finals(&whole_lines), finals(&live));

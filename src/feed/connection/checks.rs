@@ -65,7 +65,7 @@ impl Connection {
             return Err(what);
         }
         self.unready_said = true;
-        self.alarm(what).await
+        self.alarm(None, what).await
     }
 
     async fn check_silence(&mut self) -> Result<(), String> {
@@ -77,11 +77,13 @@ impl Connection {
             let silent = late.silent.as_secs();
             match late.remedy {
                 Remedy::Resubscribe => {
-                    self.alarm(format!("{name} silent for {silent} s, subscribing again")).await?;
+                    let what = format!("{name} silent for {silent} s, subscribing again");
+                    self.alarm(Some((late.stream.clone(), late.silent)), what).await?;
                     again.push(late.stream);
                 }
                 Remedy::Reconnect => {
-                    self.alarm(format!("{name} silent for {silent} s, connecting again")).await?;
+                    let what = format!("{name} silent for {silent} s, connecting again");
+                    self.alarm(Some((late.stream, late.silent)), what).await?;
                     self.replace(format!("{name} was silent"));
                 }
             }

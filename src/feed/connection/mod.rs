@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use feeds::live::{Notice, Stream};
+use feeds::recording::Alarm;
 use feeds::venue::Output;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::{Notify, watch};
@@ -379,7 +380,7 @@ impl Connection {
         }
         self.deliver(Delivery::Frames(Box::new(decoded))).await?;
         for what in alarms {
-            self.alarm(what).await?;
+            self.alarm(None, what).await?;
         }
         Ok(())
     }
@@ -451,10 +452,15 @@ impl Connection {
         self.phase.news.notify_one();
     }
 
-    async fn alarm(&self, what: String) -> Result<(), String> {
+    /// Tells of a stream that has been silent for so long, or of something else.
+    async fn alarm(&self, silent: Option<(Stream, Duration)>, what: String) -> Result<(), String> {
         self.slot.counters.alarms.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(connection = self.id.0, what);
-        self.deliver(Delivery::Alarm { connection: self.id, what, received_at: self.slot.shared.now() }).await
+        let received_at = self.slot.shared.now();
+        let (stream, silent) = silent.unzip();
+        let silent = silent.map_or(0, |silent| i64::try_from(silent.as_nanos()).unwrap_or(i64::MAX));
+        let alarm = Alarm { stream, since: received_at.saturating_sub(silent), what };
+        self.deliver(Delivery::Alarm { connection: self.id, alarm, received_at }).await
     }
 
     async fn deliver(&self, delivery: Delivery) -> Result<(), String> {

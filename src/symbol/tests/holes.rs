@@ -11,30 +11,34 @@ use crate::symbol::{Entry, Outcomes, SymbolState};
 use crate::window::Plan;
 
 /// A symbol and what came out of it.
-struct Run {
+pub(super) struct Run {
     plan: Plan,
-    state: SymbolState,
+    pub(super) state: SymbolState,
     number: u64,
-    out: Outcomes,
+    pub(super) out: Outcomes,
 }
 
 impl Run {
     fn new(sizes: &[Nanos], lateness: Nanos) -> Run {
         let plan = plan(sizes, lateness);
-        let state = SymbolState::new(&plan, DuplicateKey::Contiguous, DuplicateKey::Unique);
+        Run::with(plan, DuplicateKey::Contiguous)
+    }
+
+    pub(super) fn with(plan: Plan, trades: DuplicateKey) -> Run {
+        let state = SymbolState::new(&plan, trades, DuplicateKey::Unique);
         Run { plan, state, number: 0, out: Outcomes::default() }
     }
 
-    fn apply(&mut self, entry: Entry) {
+    pub(super) fn apply(&mut self, entry: Entry) {
         self.number += 1;
         self.state.apply(&self.plan, self.number, &entry, &mut self.out);
     }
 
-    fn trade(&mut self, id: u64, tenths: Nanos) {
+    pub(super) fn trade(&mut self, id: u64, tenths: Nanos) {
         self.apply(Entry::Tick(tick(id, tenths * SECOND / 10)));
     }
 
-    fn quote(&mut self, id: u64, tenths: Nanos) {
+    pub(super) fn quote(&mut self, id: u64, tenths: Nanos) {
         let one = Decimal::new(1, 0);
         let quote = Event::Quote(Quote::new(Some(id), one, one, one, one));
         self.apply(Entry::Tick(Tick::new(SymbolId(0), tenths * SECOND / 10, None, quote)));

@@ -1,6 +1,7 @@
 //! A symbol's whole state against naive models: repeats and holes, flags, the ledger, snapshots.
 
 mod holes;
+mod outages;
 mod repeats;
 mod service;
 mod snapshot;
@@ -46,6 +47,7 @@ fn gaps(outcomes: &Outcomes) -> Vec<(u64, u64)> {
             GapChange::Closed(first) => {
                 assert!(gaps.remove(first).is_some(), "closed without being reported")
             }
+            GapChange::Out(_) | GapChange::Back(_) => {}
         }
     }
     gaps.into_iter().collect()

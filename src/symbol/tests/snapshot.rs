@@ -5,6 +5,7 @@ use feeds::tick::{Event, Quote, Tick, Trade};
 use feeds::venue::DuplicateKey;
 use proptest::prelude::*;
 
+use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::symbol::{Entry, Outcomes, SymbolState};
 use crate::window::Plan;
 use crate::window::tests::made::{Step, plans, steps};
@@ -30,6 +31,11 @@ fn kinds() -> impl Strategy<Value = Kind> {
 
 fn apply(state: &mut SymbolState, plan: &Plan, number: u64, step: &Step, out: &mut Outcomes) {
     let tick = |ts, event| Tick::new(SymbolId(0), ts, Some(ts), event);
+    if number % 9 < 2 {
+        let (since, channels) = (state.frontier().saturating_sub(3), Channels::from_bits(number as u8));
+        let cause = Cause::ALL[number as usize % Cause::ALL.len()];
+        state.apply(plan, number, &Entry::Outage(Outage { since, channels, cause }), out);
+    }
     match step {
         Step::Trade(ts, trade) => {
             // Ids that mostly count up, with jumps, repeats and ones out of order.

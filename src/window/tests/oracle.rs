@@ -30,7 +30,7 @@ pub(crate) fn run(plan: &Plan, steps: &[Step]) -> (Vec<Said>, Vec<u64>) {
     let mut windows = Windows::new(plan);
     let (mut emitted, mut late) = (Vec::new(), Vec::new());
     for (number, step) in (1..).zip(steps) {
-        let moment = Moment { plan, number, flags: &|_, _| Flags::NONE };
+        let moment = Moment { plan, number, flags: &|_, _, _| Flags::NONE };
         let placed = match step {
             Step::Trade(ts, trade) => windows.add_trade(&moment, *ts, trade, &mut emitted),
             Step::Quote { ts, timed, quote } => windows.add_quote(&moment, *ts, *timed, quote, &mut emitted),

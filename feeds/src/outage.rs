@@ -1,0 +1,125 @@
+//! Places in a connection's frames where ticks may be missing though no id shows it.
+//!
+//! A session says what it noticed; where that was among the ticks is known only to whoever hands it frames, one at a
+//! time. Live connections and recordings both do it through here, so that they agree to the tick.
+
+use crate::frame::{Frame, FrameKind};
+use crate::live::Notice;
+use crate::symbol::{SymbolId, SymbolTable};
+use crate::time::Nanos;
+use crate::venue::{Output, Session};
+
+/// Whose ticks may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of one symbol.
+    Symbol(SymbolId),
+    /// Those of every symbol with a number below this one: all that the connection had named so far.
+    Below(u32),
+}
+
+/// Why they may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// The venue's own counting has a gap, or began again.
+    Counter,
+    /// A frame could not be read.
+    Broken,
+}
+
+/// One such place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// The number of `ticks` that were out before it.
+    pub at: usize,
+    /// Whose ticks.
+    pub whose: Whose,
+    /// What shows it.
+    pub sign: Sign,
+    /// The receive time of the frame before, if there was one: what is missing came after it.
+    pub after: Option<Nanos>,
+}
+
+/// Hands frames to a session, and notes where it says that something is missing.
+#[derive(Debug, Default)]
+pub struct Attention {
+    last: Option<Nanos>,
+}
+
+impl Attention {
+    /// The receive time of the last frame.
+    #[must_use]
+    pub fn last(&self) -> Option<Nanos> {
+        self.last
+    }
+
+    /// [`Session::on_frame`], with the outages that it shows put into `out`.
+    pub fn on_frame(
+        &mut self,
+        session: &mut dyn Session,
+        frame: Frame<'_>,
+        symbols: &mut SymbolTable,
+        out: &mut Output,
+    ) -> FrameKind {
+        let (at, gaps, notices) = (out.ticks.len(), out.gaps.len(), out.notices.len());
+        let below = Whose::Below(u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX));
+        let kind = session.on_frame(frame, symbols, out);
+        let after = self.last;
+        let mut found = Vec::new();
+        if matches!(kind, FrameKind::Broken(_)) {
+            found.push((below, Sign::Broken));
+        }
+        found.extend(out.gaps[gaps..].iter().map(|gap| (Whose::Symbol(gap.symbol), Sign::Counter)));
+        found.extend(out.notices[notices..].iter().filter_map(|notice| match notice {
+            Notice::Skipped { .. } | Notice::Restarted(None) => Some((below, Sign::Counter)),
+            Notice::Restarted(Some(symbol)) => Some((Whose::Symbol(*symbol), Sign::Counter)),
+            _ => None,
+        }));
+        out.outages.extend(found.into_iter().map(|(whose, sign)| Outage { at, whose, sign, after }));
+        self.last = frame.received_at.or(self.last);
+        kind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames are what they say: `skip`, `restart`, `broken`, or the name of a symbol that gets a number.
+    struct Saying;
+
+    impl Session for Saying {
+        fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind {
+            match frame.payload {
+                b"skip" => out.notices.push(Notice::Skipped { first: 1, last: 2 }),
+                b"restart" => out.notices.push(Notice::Restarted(Some(symbols.intern(b"A")))),
+                b"broken" => return FrameKind::Broken(crate::frame::FrameError::new("made so", b"")),
+                name => {
+                    symbols.intern(name);
+                }
+            }
+            FrameKind::Control
+        }
+
+        fn finish(&mut self, _: &mut Output) {}
+    }
+
+    #[test]
+    fn what_is_missing_lies_behind_the_frame_before_and_concerns_whom_was_named_before() {
+        let (mut attention, mut session) = (Attention::default(), Saying);
+        let (mut symbols, mut out) = (SymbolTable::new("made"), Output::default());
+        for (time, payload) in [(1, "skip"), (2, "A"), (3, "broken"), (4, "B"), (5, "skip"), (6, "restart")] {
+            let frame = Frame { received_at: Some(time), payload: payload.as_bytes() };
+            attention.on_frame(&mut session, frame, &mut symbols, &mut out);
+        }
+        let outage = |whose, sign, after| Outage { at: 0, whose, sign, after };
+        let expected = [
+            outage(Whose::Below(0), Sign::Counter, None),
+            outage(Whose::Below(1), Sign::Broken, Some(2)),
+            outage(Whose::Below(2), Sign::Counter, Some(4)),
+            outage(Whose::Symbol(SymbolId(0)), Sign::Counter, Some(5)),
+        ];
+        assert_eq!(out.outages, expected);
+        assert_eq!(attention.last(), Some(6));
+    }
+}
