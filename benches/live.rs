@@ -1,0 +1,96 @@
+//! What the live path costs, on loopback: frames a second through the whole engine (sockets, feed actors, sequencer,
+//! symbol actors, a store in memory) against a bare loop over the same sockets that parses the same frames; and how
+//! long a tick takes by stage at a steady pace.
+//!
+//! `cargo bench --no-default-features --bench live [-- SECTION…]`
+//!
+//! Sections: `frames-1`, `frames-8` (connections), `latency-1000`, `latency-10000`, `latency-50000` (ticks a second);
+//! all of them unless told otherwise. `engine-N` and `bare-N` are one side of `frames-N`, once, for a profiler.
+//! The sides of a row alternate in one process; median of five. Load is open loop: a frame has a time at which it is
+//! due, and what is late counts from then.
+
+use std::process::ExitCode;
+
+mod live {
+    pub(crate) mod bare;
+    pub(crate) mod engine;
+    pub(crate) mod exchange;
+    pub(crate) mod frames;
+    pub(crate) mod latency;
+}
+#[path = "engine/table.rs"]
+mod table;
+
+use live::bare;
+use live::engine::{self, Tee};
+use live::exchange::Exchange;
+use live::frames::Frames;
+use live::latency;
+use table::{Table, median};
+
+/// What is measured without being asked for.
+const SECTIONS: [&str; 5] = ["frames-1", "frames-8", "latency-1000", "latency-10000", "latency-50000"];
+/// Frames of a run: a second or two.
+const FRAMES: usize = 600_000;
+/// Runs of each side.
+const RUNS: usize = 5;
+
+/// Anything that keeps a figure from being measured.
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench`.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let sections: Vec<&str> =
+        if asked.is_empty() { SECTIONS.to_vec() } else { asked.iter().map(String::as_str).collect() };
+    let mut table = Table::default();
+    for section in sections {
+        if let Err(error) = measure(section, &mut table) {
+            eprintln!("{section}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    table.print();
+    ExitCode::SUCCESS
+}
+
+fn measure(section: &str, table: &mut Table) -> Result<(), Failure> {
+    let (what, number) = section.split_once('-').ok_or("there is no such section")?;
+    let number: usize = number.parse()?;
+    match what {
+        "frames" => frames(number, table),
+        "engine" => frames_once(number, |exchange| engine::run(exchange, number, Tee::Off)),
+        "bare" => frames_once(number, |exchange| bare::run(exchange, number)),
+        "latency" => latency::measure(number, table),
+        _ => Err("there is no such section".into()),
+    }
+}
+
+fn frames_once(connections: usize, side: impl Fn(&Exchange) -> Result<f64, Failure>) -> Result<(), Failure> {
+    let exchange = Exchange::start(connections, Frames::made(FRAMES, connections))?;
+    let seconds = side(&exchange)?;
+    eprintln!("{:.0} frames/s", FRAMES as f64 / seconds);
+    Ok(())
+}
+
+/// The three sides in turn.
+fn frames(connections: usize, table: &mut Table) -> Result<(), Failure> {
+    let (mut loops, mut engines, mut tees) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let rate = |seconds: f64| FRAMES as f64 / seconds;
+        let fresh = || Exchange::start(connections, Frames::made(FRAMES, connections));
+        loops.push(rate(bare::run(&fresh()?, connections)?));
+        engines.push(rate(engine::run(&fresh()?, connections, Tee::Off)?));
+        tees.push(rate(engine::run(&fresh()?, connections, Tee::On)?));
+    }
+    let bare = median(loops);
+    for (what, figure) in [("", median(engines)), (", recorded", median(tees))] {
+        table.row(
+            format!("frames/s, {connections} connections{what}"),
+            format!("{figure:.0}"),
+            format!("{bare:.0} in a bare loop"),
+            format!("{:.2}", figure / bare),
+        );
+    }
+    Ok(())
+}
