@@ -34,12 +34,12 @@ use tokio_tungstenite::tungstenite::Message;
 const HOUR: u64 = 3_600;
 /// How often memory is looked at.
 const QUARTER: u64 = HOUR / 4;
-/// How much the process may grow in the second half. What comes in meanwhile are 25 MB of frames and 150,000 ticks; what
+/// How much the process may grow in the second half. What comes in meanwhile are 15 MB of frames and 90,000 ticks; what
 /// is still filling are blocks of 64 windows of a minute, for 64 minutes.
 const GROWTH_MAX: u64 = 8 << 20;
 /// A connection is cut after so long.
 const CUT_EVERY: Duration = Duration::from_secs(420);
-const TICKS_PER_SECOND: u64 = 80;
+const TICKS_PER_SECOND: u64 = 50;
 const SYMBOLS: u32 = 20;
 /// Deliveries that may wait, before the deck and in front of it.
 const WAITING: usize = 256;
