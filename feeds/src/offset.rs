@@ -21,6 +21,9 @@ pub const WINDOW: u64 = 1_024;
 pub const STEP: Nanos = 10 * SECOND;
 /// Most quotes of one symbol that wait for the first estimate.
 pub const WAITING_MAX: usize = 1_000;
+/// Most quotes of all symbols of a connection that wait: some 10 MB of them. A connection of a thousand symbols that has
+/// not one timed event among so many frames will hardly have one; what comes then is dropped.
+pub const WAITING_IN_ALL_MAX: usize = 100_000;
 
 /// The least believed sample among the last [`WINDOW`], kept in a queue that only rises towards its back.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +98,8 @@ impl OffsetWindow {
 pub struct VenueClock {
     window: OffsetWindow,
     arrivals: u64,
+    /// How many wait.
+    waiting_in_all: usize,
     waiting: BTreeMap<SymbolId, VecDeque<(u64, Tick)>>,
 }
 
@@ -135,13 +140,20 @@ impl VenueClock {
     }
 
     fn wait(&mut self, tick: Tick, out: &mut Output) {
+        let is_full = self.waiting_in_all >= WAITING_IN_ALL_MAX;
+        if is_full && !self.waiting.contains_key(&tick.symbol) {
+            out.ticks.push(dropped(tick));
+            return;
+        }
         let queue = self.waiting.entry(tick.symbol).or_default();
-        if queue.len() >= WAITING_MAX
+        if (is_full || queue.len() >= WAITING_MAX)
             && let Some((_, oldest)) = queue.pop_front()
         {
+            self.waiting_in_all -= 1;
             out.ticks.push(dropped(oldest));
         }
         queue.push_back((self.arrivals, tick));
+        self.waiting_in_all += 1;
         self.arrivals += 1;
     }
 
@@ -152,6 +164,7 @@ impl VenueClock {
 
     /// All that waits, in order of arrival.
     fn take_waiting(&mut self) -> Vec<Tick> {
+        self.waiting_in_all = 0;
         let mut all: Vec<(u64, Tick)> = std::mem::take(&mut self.waiting).into_values().flatten().collect();
         all.sort_unstable_by_key(|&(arrival, _)| arrival);
         all.into_iter().map(|(_, tick)| tick).collect()
@@ -278,6 +291,26 @@ mod tests {
         assert_eq!(out.ticks.len(), 1_004);
         assert!(out.ticks.iter().all(|t| t.event == Event::Rejected(Rejection::Dropped)));
         assert_eq!(out.ticks[3].symbol, y, "the rest in order of arrival");
+    }
+
+    #[test]
+    fn waiting_of_all_symbols_together_is_bounded_too() {
+        let (mut clock, mut out) = (VenueClock::default(), Output::default());
+        let all = u32::try_from(WAITING_IN_ALL_MAX).unwrap();
+        for symbol in 0..all + 7 {
+            clock.place(SymbolId(symbol), Some(NOON), quote(0), &mut out);
+        }
+        // A symbol that already waits keeps its newest.
+        clock.place(SymbolId(3), Some(NOON + 1), quote(0), &mut out);
+        let dropped: Vec<u32> = out.ticks.iter().map(|tick| tick.symbol.0).collect();
+        assert_eq!(dropped, (all..all + 7).chain([3]).collect::<Vec<_>>());
+        clock.observe(Some(NOON + 2), NOON, &mut out);
+        assert_eq!(out.ticks.len(), WAITING_IN_ALL_MAX + 8);
+        let mut out = Output::default();
+        let mut clock = VenueClock::default();
+        clock.place(SymbolId(0), Some(NOON), quote(0), &mut out);
+        clock.finish(&mut out);
+        assert_eq!(clock.waiting_in_all, 0);
     }
 
     #[test]
