@@ -102,3 +102,93 @@ impl LastTick {
         self.received_at = received_at;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use feeds::frame::FrameCounts;
+    use feeds::tick::{Quote, Rejection, Trade};
+    use feeds::venue::Output;
+    use feeds::venues::VENUES;
+
+    use super::*;
+    use crate::clock;
+    use crate::feed::delivery::{Decoded, RawFrame};
+
+    fn number(text: &str) -> Decimal {
+        Decimal::parse(text.as_bytes()).unwrap()
+    }
+
+    fn trade(symbol: u32, price: &str) -> Tick {
+        let trade = Trade::new(Some(1), number(price), number("2"), Side::Sell);
+        Tick::new(SymbolId(symbol), 1, Some(2), Event::Trade(trade))
+    }
+
+    fn opened(id: u32) -> Delivery {
+        let address = "ws://made".to_owned();
+        Delivery::Opened { connection: ConnectionId(id), venue: VENUES[0], address, received_at: 1 }
+    }
+
+    fn frames(id: u32, received_at: Nanos, new_symbols: &[&str], ticks: Vec<Tick>) -> Delivery {
+        let frame = RawFrame {
+            received_at,
+            entered: clock::stamp(),
+            payload: bytes::Bytes::new(),
+            ticks: ticks.len(),
+        };
+        Delivery::Frames(Box::new(Decoded {
+            connection: ConnectionId(id),
+            frames: vec![frame],
+            output: Output { ticks, ..Output::default() },
+            counts: FrameCounts::default(),
+            new_symbols: new_symbols.iter().map(|name| Symbol::new("made", name)).collect(),
+            decoded: clock::stamp(),
+        }))
+    }
+
+    #[test]
+    fn connections_number_their_symbols_each_for_itself() {
+        let mut last = LastTicks::default();
+        last.look(&opened(1));
+        last.look(&opened(2));
+        last.look(&frames(1, 10, &["A", "B"], vec![trade(0, "1"), trade(1, "5")]));
+        last.look(&frames(2, 20, &["B"], vec![trade(0, "6.5")]));
+        last.look(&frames(1, 30, &[], vec![trade(0, "2")]));
+        let seen: Vec<(&str, u64, String, Nanos)> = last
+            .all()
+            .iter()
+            .map(|tick| {
+                (tick.symbol.native(), tick.trades, tick.trade.unwrap().0.to_string(), tick.received_at)
+            })
+            .collect();
+        assert_eq!(seen, [("A", 2, "2".to_owned(), 30), ("B", 2, "6.5".to_owned(), 20)]);
+    }
+
+    #[test]
+    fn what_is_past_or_cannot_be_used_is_not_seen_and_strangers_do_no_harm() {
+        let mut last = LastTicks::default();
+        last.look(&frames(7, 5, &["A"], vec![trade(0, "1")]));
+        assert!(last.all().is_empty(), "nobody opened that connection");
+        last.look(&opened(7));
+        let (mut history, mut excluded) = (trade(0, "3"), trade(0, "4"));
+        (history.history, excluded.excluded) = (true, true);
+        let rejected = Tick::new(SymbolId(0), 1, Some(2), Event::Rejected(Rejection::BadNumber));
+        last.look(&frames(7, 6, &["A"], vec![history, excluded, rejected, trade(9, "9")]));
+        assert_eq!((last.all().len(), last.all()[0].trades, last.all()[0].received_at), (1, 0, 0));
+        let quote = Quote::new(None, number("1.5"), number("1"), number("1.75"), number("1"));
+        let quote = Tick::new(SymbolId(0), 1, None, Event::Quote(quote));
+        last.look(&frames(7, 8, &[], vec![quote]));
+        let seen = &last.all()[0];
+        assert_eq!(
+            (seen.quote, seen.quotes, seen.received_at),
+            (Some((number("1.5"), number("1.75"))), 1, 8)
+        );
+        last.look(&Delivery::Closed {
+            connection: ConnectionId(7),
+            why: String::new(),
+            received_at: 9,
+            rest: Box::default(),
+        });
+        last.look(&frames(7, 10, &[], vec![trade(0, "1")]));
+        assert_eq!(last.all()[0].trades, 0, "it is closed");
+    }
+}
