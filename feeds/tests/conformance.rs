@@ -107,6 +107,14 @@ fn fixtures_show_what_the_venue_claims() {
         for kind in [" Ticks\n", " Control\n", " PassedOver(", " Broken(", " Rejected("] {
             assert!(text.contains(kind), "{}: no frame of the fixture gives{kind}", venue.id());
         }
+        let Some(live) = venue.live() else { continue };
+        let is_refusal = ["notice Refused(", "notice Complaint("].iter().any(|notice| text.contains(notice));
+        assert!(is_refusal, "{}: nothing in the fixture is refused", venue.id());
+        assert!(
+            live.ping_seconds.is_none() || text.contains(" Heartbeat\n"),
+            "{}: no sign of life",
+            venue.id()
+        );
     }
 }
 

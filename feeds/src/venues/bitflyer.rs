@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::frame::{Frame, FrameError, FrameKind};
 use crate::json::{Reason, Sink, Token, quote, trade};
-use crate::live::{Channel, Live, Notice, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::live::{Channel, Live, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
 use crate::number::Decimal;
 use crate::offset::VenueClock;
 use crate::past::{self, PastTrade};
@@ -194,8 +194,7 @@ impl Session for BitFlyerSession {
 
     fn unsubscribe(&mut self, streams: &[Stream], _now: Nanos, out: &mut Output) {
         for stream in streams {
-            // The same numbers count both kinds of requests; nothing waits for this answer.
-            let id = self.requests.number(&[]);
+            let id = self.requests.number_of_none();
             out.sends.push(request("unsubscribe", stream, id));
         }
     }
@@ -268,16 +267,14 @@ impl BitFlyerSession {
             let name = message.method.and_then(Token::text);
             return unknown(name.as_deref().unwrap_or_default());
         }
-        let streams = message.id.and_then(Token::whole).and_then(|id| self.requests.answered(id));
-        let streams = streams.unwrap_or_default();
+        let id = message.id.and_then(Token::whole);
         match message.error {
             Some(error) => {
                 let why = serde_json::from_slice::<Complaint>(error.0).map(|complaint| complaint.message);
                 let why = why.unwrap_or_else(|_| String::from_utf8_lossy(error.0).into_owned());
-                out.notices.push(Notice::Refused(streams, why));
+                out.notices.push(self.requests.refused(id, why));
             }
-            None if !streams.is_empty() => out.notices.push(Notice::Acknowledged(streams)),
-            None => {}
+            None => out.notices.extend(self.requests.confirmed(id)),
         }
         FrameKind::Control
     }
@@ -352,6 +349,7 @@ fn rows(body: &[u8]) -> Result<Vec<PastTrade>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Notice;
 
     #[test]
     fn subscriptions_are_asked_for_and_answered_by_number() {

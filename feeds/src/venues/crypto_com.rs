@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::frame::{Frame, FrameKind};
 use crate::json::{Sink, Token, quote, side_of, trade};
-use crate::live::{Channel, Live, Notice, Rate, Route, Stream};
+use crate::live::{Channel, Live, Rate, Route, Stream};
 use crate::offset::VenueClock;
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
@@ -185,7 +185,7 @@ impl Session for CryptoComSession {
     }
 
     fn unsubscribe(&mut self, streams: &[Stream], now: Nanos, out: &mut Output) {
-        let id = self.requests.number(&[]);
+        let id = self.requests.number_of_none();
         out.sends.push(request("unsubscribe", streams, id, now));
     }
 
@@ -216,7 +216,10 @@ impl CryptoComSession {
                 self.on_answer(message, sink.out);
                 Ok(kind)
             }
-            "unsubscribe" => Ok(FrameKind::Control),
+            "unsubscribe" => {
+                self.on_answer(message, sink.out);
+                Ok(FrameKind::Control)
+            }
             name => Ok(unknown(name)),
         }
     }
@@ -279,18 +282,14 @@ impl CryptoComSession {
     }
 
     fn on_answer(&mut self, message: &Message<'_>, out: &mut Output) {
-        let streams = message.id.and_then(Token::whole).and_then(|id| self.requests.answered(id));
-        let is_fine = message.code.is_none_or(|code| code.0 == b"0" || code.0 == ALREADY_SUBSCRIBED);
-        match (is_fine, streams) {
-            (true, Some(streams)) => out.notices.push(Notice::Acknowledged(streams)),
-            (true, None) => {}
-            (false, streams) => {
-                let code = message.code.map_or_else(Default::default, |code| String::from_utf8_lossy(code.0));
-                let text = message.message.and_then(Token::text).unwrap_or_default();
-                let why = format!("{code} {text}").trim_end().to_owned();
-                out.notices.push(Notice::Refused(streams.unwrap_or_default(), why));
-            }
+        let id = message.id.and_then(Token::whole);
+        if message.code.is_none_or(|code| code.0 == b"0" || code.0 == ALREADY_SUBSCRIBED) {
+            out.notices.extend(self.requests.confirmed(id));
+            return;
         }
+        let code = message.code.map_or_else(Default::default, |code| String::from_utf8_lossy(code.0));
+        let text = message.message.and_then(Token::text).unwrap_or_default();
+        out.notices.push(self.requests.refused(id, format!("{code} {text}").trim_end().to_owned()));
     }
 }
 
@@ -315,6 +314,7 @@ fn request(method: &str, streams: &[Stream], id: u64, now: Nanos) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Notice;
 
     #[test]
     fn subscriptions_are_asked_for_and_answered_by_number() {
@@ -337,7 +337,7 @@ mod tests {
             r#"{"id":1,"method":"subscribe","code":0}"#,
             r#"{"id":2,"method":"subscribe","code":40003,"message":"ALREADY_SUBSCRIBED"}"#,
             r#"{"id":3,"method":"subscribe","code":40004,"message":"Unknown instrument","channel":"ticker.FOO_USD"}"#,
-            r#"{"id":4,"method":"unsubscribe","code":0}"#,
+            r#"{"id":4,"method":"unsubscribe","code":40004,"message":"Not subscribed"}"#,
         ] {
             let frame = Frame { received_at: None, payload: payload.as_bytes() };
             assert_eq!(session.on_frame(frame, &mut symbols, &mut out), FrameKind::Control);
@@ -348,6 +348,7 @@ mod tests {
                 Notice::Acknowledged(streams.to_vec()),
                 Notice::Acknowledged(streams[..1].to_vec()),
                 Notice::Refused(streams[1..].to_vec(), "40004 Unknown instrument".to_owned()),
+                Notice::Complaint("40004 Not subscribed".to_owned()),
             ]
         );
     }

@@ -26,7 +26,7 @@ use serde_json::json;
 
 use crate::frame::{Frame, FrameKind};
 use crate::json::{Sink, Token, quote, side_of, trade};
-use crate::live::{Channel, Live, Notice, Rate, Route, Stream};
+use crate::live::{Channel, Live, Rate, Route, Stream};
 use crate::offset::VenueClock;
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
@@ -222,12 +222,12 @@ impl Session for GeminiSession {
     }
 
     fn unsubscribe(&mut self, streams: &[Stream], _now: Nanos, out: &mut Output) {
-        let id = self.requests.number(&[]);
+        let id = self.requests.number_of_none();
         out.sends.push(request("unsubscribe", streams, id));
     }
 
     fn ping(&mut self, _now: Nanos, out: &mut Output) {
-        let id = self.requests.number(&[]);
+        let id = self.requests.number_of_none();
         out.sends.push(json!({ "id": id, "method": "ping" }).to_string());
     }
 
@@ -311,17 +311,14 @@ impl GeminiSession {
         if message.status.is_none() && message.error.is_none() && message.id.is_none() {
             return unknown("");
         }
-        let streams = message.id.and_then(Token::whole).and_then(|id| self.requests.answered(id));
-        let streams = streams.unwrap_or_default();
+        let id = message.id.and_then(Token::whole);
         if message.error.is_none() && message.status.is_none_or(|status| status.0 == FINE) {
-            if !streams.is_empty() {
-                out.notices.push(Notice::Acknowledged(streams));
-            }
+            out.notices.extend(self.requests.confirmed(id));
         } else {
             let error = message.error.map_or(&b"error"[..], |error| error.0);
             let text = serde_json::from_slice::<Complaint<'_>>(error).ok().and_then(|error| error.msg.text());
             let why = text.map_or_else(|| String::from_utf8_lossy(error).into_owned(), Cow::into_owned);
-            out.notices.push(Notice::Refused(streams, why));
+            out.notices.push(self.requests.refused(id, why));
         }
         FrameKind::Control
     }
@@ -375,6 +372,7 @@ fn request(method: &str, streams: &[Stream], id: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Notice;
 
     #[test]
     fn subscriptions_are_asked_for_and_answered_by_number() {

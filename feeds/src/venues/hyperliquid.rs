@@ -299,6 +299,8 @@ fn on_error(data: Token<'_>, out: &mut Output) -> Result<FrameKind, Fault> {
     // Asked for twice is as good as confirmed.
     out.notices.push(match stream {
         Some(stream) if why.starts_with("Already subscribed") => Notice::Acknowledged(vec![stream]),
+        // What had ended already is not refused.
+        Some(_) if why.starts_with("Already unsubscribed") => Notice::Complaint(why),
         Some(stream) => Notice::Refused(vec![stream], why),
         None => Notice::Complaint(why),
     });
@@ -339,6 +341,7 @@ mod tests {
             answer(&out.sends[2].clone()),
             error(none),
             error(r#"Already subscribed: {"type":"trades","coin":"FOO"}"#),
+            error(r#"Already unsubscribed: {"type":"trades","coin":"FOO"}"#),
             error("Error parsing JSON into valid websocket request: }{"),
         ] {
             let frame = Frame { received_at: None, payload: payload.as_bytes() };
@@ -351,6 +354,7 @@ mod tests {
                 confirmed.clone(),
                 Notice::Refused(vec![quotes], none.to_owned()),
                 confirmed,
+                Notice::Complaint(r#"Already unsubscribed: {"type":"trades","coin":"FOO"}"#.to_owned()),
                 Notice::Complaint("Error parsing JSON into valid websocket request: }{".to_owned()),
             ]
         );

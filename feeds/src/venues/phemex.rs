@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::frame::{Frame, FrameKind};
 use crate::json::{Cells, Sink, Token, trade};
-use crate::live::{Channel, Live, Notice, Rate, Route, Stream};
+use crate::live::{Channel, Live, Rate, Route, Stream};
 use crate::offset::VenueClock;
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
@@ -161,7 +161,7 @@ impl Session for PhemexSession {
             if !streams.iter().any(|stream| kind_of_trades(&stream.native) == kind) {
                 continue;
             }
-            let id = self.requests.number(&[]);
+            let id = self.requests.number_of_none();
             out.sends
                 .push(json!({ "id": id, "method": format!("{kind}.unsubscribe"), "params": [] }).to_string());
             let kept: Vec<Stream> = self.wanted.iter().cloned().collect();
@@ -267,16 +267,14 @@ impl PhemexSession {
         if message.result.is_none() && message.error.is_none() {
             return unknown(method.unwrap_or_default());
         }
-        let streams = message.id.and_then(Token::whole).and_then(|id| self.requests.answered(id));
-        let streams = streams.unwrap_or_default();
+        let id = message.id.and_then(Token::whole);
         match message.error {
             Some(error) => {
                 let why = serde_json::from_slice::<Complaint>(error.0).map(|complaint| complaint.message);
                 let why = why.unwrap_or_else(|_| String::from_utf8_lossy(error.0).into_owned());
-                out.notices.push(Notice::Refused(streams, why));
+                out.notices.push(self.requests.refused(id, why));
             }
-            None if !streams.is_empty() => out.notices.push(Notice::Acknowledged(streams)),
-            None => {}
+            None => out.notices.extend(self.requests.confirmed(id)),
         }
         FrameKind::Control
     }
@@ -285,6 +283,7 @@ impl PhemexSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Notice;
 
     fn stream(native: &str) -> Stream {
         Stream::new(native, Channel::Trades)

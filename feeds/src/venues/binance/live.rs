@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Market;
 use crate::frame::FrameError;
 use crate::json::{Token, trade};
-use crate::live::{Channel, Live, Notice, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
+use crate::live::{Channel, Live, PastRange, PastRequest, PastTrades, Rate, Route, Stream};
 use crate::past::{self, PastTrade};
 use crate::requests::Requests;
 use crate::symbol::SymbolTable;
@@ -46,10 +46,20 @@ pub(super) static USDM: Live = futures(&[Route::all("wss://fstream.binance.com/p
 
 pub(super) static COINM: Live = futures(&[Route::all("wss://dstream.binance.com/stream")]);
 
-/// A request to subscribe or unsubscribe.
-pub(super) fn request(method: &str, streams: &[Stream], requests: &mut Requests) -> String {
-    let params: Vec<String> = streams.iter().map(name).collect();
+/// A request to subscribe.
+pub(super) fn subscribe(streams: &[Stream], requests: &mut Requests) -> String {
     let id = requests.number(streams);
+    request("SUBSCRIBE", streams, id)
+}
+
+/// A request to end subscriptions.
+pub(super) fn unsubscribe(streams: &[Stream], requests: &mut Requests) -> String {
+    let id = requests.number_of_none();
+    request("UNSUBSCRIBE", streams, id)
+}
+
+fn request(method: &str, streams: &[Stream], id: u64) -> String {
+    let params: Vec<String> = streams.iter().map(name).collect();
     serde_json::json!({ "method": method, "params": params, "id": id }).to_string()
 }
 
@@ -80,16 +90,14 @@ struct Complaint {
 /// What the answer to a request says.
 pub(super) fn answer(payload: &[u8], requests: &mut Requests, out: &mut Output) {
     let Ok(answer) = serde_json::from_slice::<Answer<'_>>(payload) else { return };
-    let streams = answer.id.and_then(|id| requests.answered(id));
     let complaint = match (answer.error, answer.code) {
         (Some(error), _) => serde_json::from_slice::<Complaint>(error.0).ok().map(|complaint| complaint.msg),
         (None, Some(_)) => answer.msg.and_then(Token::text).map(|text| text.into_owned()),
         (None, None) => None,
     };
-    match (streams, complaint) {
-        (Some(streams), None) => out.notices.push(Notice::Acknowledged(streams)),
-        (streams, Some(why)) => out.notices.push(Notice::Refused(streams.unwrap_or_default(), why)),
-        (None, None) => {}
+    match complaint {
+        None => out.notices.extend(requests.confirmed(answer.id)),
+        Some(why) => out.notices.push(requests.refused(answer.id, why)),
     }
 }
 

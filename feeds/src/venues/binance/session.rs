@@ -64,11 +64,11 @@ pub(super) struct BinanceSession {
 
 impl Session for BinanceSession {
     fn subscribe(&mut self, streams: &[Stream], _now: Nanos, out: &mut Output) {
-        out.sends.push(live::request("SUBSCRIBE", streams, &mut self.requests));
+        out.sends.push(live::subscribe(streams, &mut self.requests));
     }
 
     fn unsubscribe(&mut self, streams: &[Stream], _now: Nanos, out: &mut Output) {
-        out.sends.push(live::request("UNSUBSCRIBE", streams, &mut self.requests));
+        out.sends.push(live::unsubscribe(streams, &mut self.requests));
     }
 
     fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind {
@@ -283,18 +283,23 @@ mod tests {
         let streams = [Stream::new("FOOUSDT", Channel::Trades), Stream::new("BARETH", Channel::Quotes)];
         session.subscribe(&streams[..1], 0, &mut out);
         session.subscribe(&streams[1..], 0, &mut out);
+        session.unsubscribe(&streams[..1], 0, &mut out);
+        session.unsubscribe(&streams[1..], 0, &mut out);
         assert_eq!(out.sends[0], r#"{"id":1,"method":"SUBSCRIBE","params":["foousdt@trade"]}"#);
         assert_eq!(out.sends[1], r#"{"id":2,"method":"SUBSCRIBE","params":["bareth@bookTicker"]}"#);
         for payload in [
             r#"{"error":{"code":2,"msg":"Invalid request: unknown stream"},"id":2}"#,
             r#"{"result":null,"id":1}"#,
             r#"{"result":null,"id":1}"#,
+            r#"{"result":null,"id":3}"#,
+            r#"{"error":{"code":2,"msg":"Invalid request: no such stream"},"id":4}"#,
         ] {
             let frame = Frame { received_at: Some(RECEIVED), payload: payload.as_bytes() };
             assert_eq!(session.on_frame(frame, &mut symbols, &mut out), FrameKind::Control);
         }
         let refused = Notice::Refused(vec![streams[1].clone()], "Invalid request: unknown stream".to_owned());
-        assert_eq!(out.notices, [refused, Notice::Acknowledged(vec![streams[0].clone()])]);
+        let complaint = Notice::Complaint("Invalid request: no such stream".to_owned());
+        assert_eq!(out.notices, [refused, Notice::Acknowledged(vec![streams[0].clone()]), complaint]);
     }
 
     #[test]

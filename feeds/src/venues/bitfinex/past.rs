@@ -1,4 +1,6 @@
 //! Bitfinex's trades of the past, asked for by time: `[[12,1700000000004,-0.5,100.1],…]`, rows as the stream has them.
+//!
+//! After the documentation alone: no answer of the venue was at hand.
 
 use super::fields::TradeRow;
 use crate::frame::FrameError;

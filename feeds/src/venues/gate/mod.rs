@@ -140,3 +140,20 @@ impl Venue for Gate {
         (self.market == Market::Spot).then_some(&past::Past)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::{Channel, Stream};
+
+    #[test]
+    fn contracts_have_the_address_of_what_settles_them() {
+        let live = FUTURES.live().unwrap();
+        for (native, end) in [("BTC_USD", "/btc"), ("BTC_USDT", "/usdt"), ("FOO_USDT", "/usdt")] {
+            for channel in Channel::ALL {
+                let route = live.route(&Stream::new(native, channel)).unwrap();
+                assert!(live.routes[route].url.ends_with(end), "{native}");
+            }
+        }
+    }
+}

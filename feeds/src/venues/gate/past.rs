@@ -2,6 +2,8 @@
 //!
 //! Futures are only asked for by whole seconds, of which the newest trades come: an answer that is full cannot be gone on
 //! from, so they are not offered.
+//!
+//! After the documentation alone: no answer of the venue was at hand.
 
 use super::frames::past_trades;
 use crate::frame::FrameError;

@@ -129,8 +129,11 @@ impl Session for HtxSession {
 impl HtxSession {
     fn ask(&mut self, verb: &str, streams: &[Stream], out: &mut Output) {
         for stream in streams {
-            let id = self.requests.number(std::slice::from_ref(stream)).to_string();
-            out.sends.push(serde_json::json!({ verb: topic(stream), "id": id }).to_string());
+            let id = match verb {
+                "sub" => self.requests.number(std::slice::from_ref(stream)),
+                _ => self.requests.number_of_none(),
+            };
+            out.sends.push(serde_json::json!({ verb: topic(stream), "id": id.to_string() }).to_string());
         }
     }
 }
@@ -251,8 +254,9 @@ fn on_other(message: &Message<'_>, requests: &mut Requests, out: &mut Output) ->
     let Some(status) = message.status.and_then(Token::text) else {
         return on_operation(message, out);
     };
-    let asked = message.id.and_then(Token::whole).and_then(|id| requests.answered(id));
+    let id = message.id.and_then(Token::whole);
     if status == "ok" {
+        let asked = id.and_then(|id| requests.answered(id)).filter(|streams| !streams.is_empty());
         let told =
             || message.subbed.and_then(Token::text).and_then(|topic| stream(&topic)).map(|one| vec![one]);
         // An answer to `unsub` confirms nothing that is wanted.
@@ -263,7 +267,7 @@ fn on_other(message: &Message<'_>, requests: &mut Requests, out: &mut Output) ->
         }
     } else {
         let why = message.error.and_then(Token::text).unwrap_or(status);
-        out.notices.push(Notice::Refused(asked.unwrap_or_default(), why.into_owned()));
+        out.notices.push(requests.refused(id, why.into_owned()));
     }
     FrameKind::Control
 }
@@ -385,11 +389,13 @@ mod tests {
         session.unsubscribe(std::slice::from_ref(&trades), 0, &mut out);
         assert_eq!(out.sends[0], r#"{"id":"1","sub":"market.foousdt.trade.detail"}"#);
         assert_eq!(out.sends[1], r#"{"id":"2","sub":"market.BAR-USDT.bbo"}"#);
+        session.unsubscribe(std::slice::from_ref(&quotes), 0, &mut out);
         assert_eq!(out.sends[2], r#"{"id":"3","unsub":"market.foousdt.trade.detail"}"#);
         for answer in [
             r#"{"id":"1","status":"ok","subbed":"market.foousdt.trade.detail","ts":1}"#,
             r#"{"status":"error","ts":1,"id":"2","err-code":"bad-request","err-msg":"invalid topic"}"#,
             r#"{"id":"3","status":"ok","unsubbed":"market.foousdt.trade.detail","ts":1}"#,
+            r#"{"status":"error","ts":1,"id":"4","err-code":"bad-request","err-msg":"not subscribed"}"#,
             r#"{"id":77,"status":"ok","subbed":"market.BAR-USDT.bbo","ts":1}"#,
         ] {
             let frame = Frame { received_at: None, payload: &gzip(answer) };
@@ -397,6 +403,9 @@ mod tests {
         }
         let refused = Notice::Refused(vec![quotes.clone()], "invalid topic".to_owned());
         let confirmed = |stream| Notice::Acknowledged(vec![stream]);
-        assert_eq!(out.notices, [confirmed(trades), refused, confirmed(quotes)]);
+        assert_eq!(
+            out.notices,
+            [confirmed(trades), refused, Notice::Complaint("not subscribed".to_owned()), confirmed(quotes)]
+        );
     }
 }

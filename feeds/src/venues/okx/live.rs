@@ -31,14 +31,24 @@ pub(super) static LIVE: Live = Live {
 pub(super) const PING: &str = "ping";
 pub(super) const PONG: &[u8] = b"pong";
 
-/// A request to subscribe or unsubscribe.
-pub(super) fn request(op: &str, streams: &[Stream], requests: &mut Requests) -> String {
+/// A request to subscribe.
+pub(super) fn subscribe(streams: &[Stream], requests: &mut Requests) -> String {
+    let id = requests.number(streams);
+    request("subscribe", streams, id)
+}
+
+/// A request to end subscriptions.
+pub(super) fn unsubscribe(streams: &[Stream], requests: &mut Requests) -> String {
+    let id = requests.number_of_none();
+    request("unsubscribe", streams, id)
+}
+
+fn request(op: &str, streams: &[Stream], id: u64) -> String {
     let args: Vec<_> = streams
         .iter()
         .map(|stream| serde_json::json!({ "channel": name(stream.channel), "instId": stream.native }))
         .collect();
-    let id = requests.number(streams).to_string();
-    serde_json::json!({ "id": id, "op": op, "args": args }).to_string()
+    serde_json::json!({ "id": id.to_string(), "op": op, "args": args }).to_string()
 }
 
 fn name(channel: Channel) -> &'static str {
@@ -63,8 +73,8 @@ pub(super) fn refused(why: String, id: Option<u64>, requests: &mut Requests) -> 
     };
     let named = field("channel:").zip(field("instId:"));
     match named.and_then(|(channel, native)| stream(channel, native)) {
-        Some(stream) => Notice::Refused(vec![stream], why),
-        None => Notice::Refused(id.and_then(|id| requests.answered(id)).unwrap_or_default(), why),
+        Some(stream) if !id.is_some_and(|id| requests.is_of_none(id)) => Notice::Refused(vec![stream], why),
+        _ => requests.refused(id, why),
     }
 }
 

@@ -55,11 +55,11 @@ pub(super) struct OkxSession {
 
 impl Session for OkxSession {
     fn subscribe(&mut self, streams: &[Subscribed], _now: Nanos, out: &mut Output) {
-        out.sends.push(live::request("subscribe", streams, &mut self.requests));
+        out.sends.push(live::subscribe(streams, &mut self.requests));
     }
 
     fn unsubscribe(&mut self, streams: &[Subscribed], _now: Nanos, out: &mut Output) {
-        out.sends.push(live::request("unsubscribe", streams, &mut self.requests));
+        out.sends.push(live::unsubscribe(streams, &mut self.requests));
     }
 
     fn ping(&mut self, _now: Nanos, out: &mut Output) {
@@ -259,6 +259,11 @@ mod tests {
         let trades = Subscribed::new("FOO-USDT", Channel::Trades);
         let quotes = Subscribed::new("BAR-USDT", Channel::Quotes);
         session.subscribe(&[trades.clone(), quotes.clone()], 0, &mut out);
+        session.unsubscribe(std::slice::from_ref(&trades), 0, &mut out);
+        assert_eq!(
+            out.sends.pop().unwrap(),
+            r#"{"args":[{"channel":"trades","instId":"FOO-USDT"}],"id":"2","op":"unsubscribe"}"#
+        );
         assert_eq!(
             out.sends,
             [
@@ -271,6 +276,8 @@ mod tests {
                 .to_owned(),
             format!(r#"{{"id":"1","event":"error","code":"60018","msg":"{gone}","connId":"c"}}"#),
             r#"{"id":"1","event":"error","code":"60012","msg":"Invalid request","connId":"c"}"#.to_owned(),
+            r#"{"id":"2","event":"error","code":"60018","msg":"channel:trades,instId:FOO-USDT doesn't exist"}"#
+                .to_owned(),
             r#"{"event":"notice","code":"64008","msg":"soon","connId":"c"}"#.to_owned(),
             r#"{"event":"unsubscribe","arg":{"channel":"trades","instId":"FOO-USDT"},"connId":"c"}"#
                 .to_owned(),
@@ -282,6 +289,7 @@ mod tests {
             Notice::Acknowledged(vec![trades.clone()]),
             Notice::Refused(vec![quotes.clone()], gone.to_owned()),
             Notice::Refused(vec![trades, quotes], "Invalid request".to_owned()),
+            Notice::Complaint("channel:trades,instId:FOO-USDT doesn't exist".to_owned()),
             Notice::Ending("soon".to_owned()),
         ];
         assert_eq!(out.notices, expected);
