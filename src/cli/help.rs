@@ -71,6 +71,7 @@ Examples:
   tapedeck simulate --symbols 20 --trades 100000 --capture capture.zst
   tapedeck simulate --serve --venue binance --venue kraken --ticks-per-second 500 --symbols 20
   tapedeck simulate --serve 127.0.0.1:0 --faults gap@1000*5,disconnect@2000 --for 30s
+  tapedeck simulate --serve --replay capture.zst --speed 10x --venue deribit
 
 A served market is in real time. Faults: disconnect, half-open, silence, gap, duplicate, reorder, garbage, oversize \
 (COUNT bytes), slow, shutdown (then the end COUNT events later), skew and lag (COUNT milliseconds), too-many and \

@@ -8,7 +8,7 @@ use feeds::time::{Nanos, parse_words};
 
 use super::capture::CaptureWriter;
 use super::file::OutputFile;
-use super::{Change, Instrument, Market, MarketEvent, MarketSpec, csv};
+use super::{Arrivals, Change, Instrument, Market, MarketEvent, MarketSpec, csv};
 use crate::simulator::cli::ServeArgs;
 
 /// What is written at once, in bytes.
@@ -46,6 +46,17 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = MarketSpec::default().quotes_per_trade,
           value_parser = clap::value_parser!(u64).range(..=1_000))]
     pub quotes_per_trade: u64,
+    /// When orders and quotes arrive
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = MarketSpec::default().arrivals)]
+    pub arrivals: Arrivals,
+    /// How much trades draw further trades after them, in percent of the usual
+    #[arg(long, value_name = "PERCENT", default_value_t = MarketSpec::default().bursts,
+          value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub bursts: u32,
+    /// How much symbols share of the market's moves, in percent of the usual
+    #[arg(long, value_name = "PERCENT", default_value_t = MarketSpec::default().correlation,
+          value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub correlation: u32,
 }
 
 impl SimulateArgs {
@@ -58,6 +69,9 @@ impl SimulateArgs {
             start: self.start,
             ticks_per_second: self.ticks_per_second,
             quotes_per_trade: self.quotes_per_trade,
+            arrivals: self.arrivals,
+            bursts: self.bursts,
+            correlation: self.correlation,
         }
     }
 }
@@ -214,6 +228,10 @@ mod tests {
         let error = parse(&["--start", "yesterday"]).unwrap_err().to_string();
         assert!(error.contains("write it like"), "{error}");
         assert!(parse(&["--symbols", "0"]).is_err());
+        assert!(parse(&["--arrivals", "now and then"]).is_err());
+        let even = parse(&["--arrivals", "uniform", "--bursts", "0", "--correlation", "50"]).unwrap().spec();
+        assert_eq!((even.arrivals, even.bursts, even.correlation), (Arrivals::Uniform, 0, 50));
+        assert_eq!(parse(&[]).unwrap().spec(), MarketSpec::default());
         let spec = parse(&["--start", "2024-02-29T12:00:00Z", "--seed", "9"]).unwrap().spec();
         assert_eq!((spec.start, spec.seed), (1_709_208_000_000_000_000, 9));
         let missing = parse(&["--csv", "/nowhere/at/all.csv"]).unwrap();

@@ -9,7 +9,7 @@ use super::activity::Activity;
 use super::book::{Book, deviation};
 use super::instrument::{self, Instrument};
 use super::random::Random;
-use super::{MarketEvent, MarketSpec};
+use super::{Arrivals, MarketEvent, MarketSpec};
 
 /// Times on the exchange are whole milliseconds.
 const MILLI: Nanos = 1_000_000;
@@ -19,7 +19,7 @@ const WAY_MIN: Nanos = 2 * MILLI;
 const WAY_MORE: u64 = 700_000;
 /// The mean time from one trade of a burst to the next, where they do not come at once, in nanoseconds.
 const BURST_GAP: u64 = 30 * MILLI as u64;
-/// Movement of the whole market in one second, standard deviation, in 2⁻³⁰.
+/// Movement of the whole market in one second, standard deviation, in 2⁻³⁰, as is usual.
 const MARKET_VOLATILITY: i64 = 60_000;
 
 /// A trade to come: the next one of a burst. Sorted by time, then by the order in which they were planned.
@@ -51,6 +51,9 @@ pub struct Market {
     contagion: Vec<u64>,
     activity: Activity,
     rates: Rates,
+    arrivals: Arrivals,
+    /// Movement of the whole market in one second, standard deviation, in 2⁻³⁰.
+    volatility: i64,
     arrives_at: Nanos,
     planned: BinaryHeap<Reverse<Planned>>,
     plans: u64,
@@ -70,7 +73,8 @@ impl Market {
         let instruments: Vec<Instrument> =
             ranks.clone().map(|rank| instrument::at_rank(rank, &mut random)).collect();
         let books = instruments.iter().map(|it| Book::new(it, spec.start, &mut random)).collect();
-        let (weights, contagion): (Vec<u64>, Vec<u64>) = ranks.map(instrument::activity).unzip();
+        let (weights, contagion): (Vec<u64>, Vec<u64>) =
+            ranks.map(|rank| instrument::activity(rank, spec.bursts)).unzip();
         let mut market = Market {
             random,
             instruments,
@@ -78,6 +82,8 @@ impl Market {
             activity: Activity::new(&weights),
             rates: rates(&spec, &weights, &contagion),
             contagion,
+            arrivals: spec.arrivals,
+            volatility: MARKET_VOLATILITY * i64::from(spec.correlation) / 100,
             arrives_at: spec.start,
             planned: BinaryHeap::new(),
             plans: 0,
@@ -86,7 +92,7 @@ impl Market {
             level_at: spec.start,
             received_at: spec.start,
         };
-        market.arrives_at += market.random.exponential(market.rates.gap) as Nanos;
+        market.arrives_at += market.gap();
         market
     }
 
@@ -96,10 +102,18 @@ impl Market {
         &self.instruments
     }
 
+    /// The time to the next arrival.
+    fn gap(&mut self) -> Nanos {
+        match self.arrivals {
+            Arrivals::Poisson => self.random.exponential(self.rates.gap) as Nanos,
+            Arrivals::Uniform => self.rates.gap as Nanos,
+        }
+    }
+
     /// An arrival: a quote, or the first trade of a burst.
     fn arrive(&mut self) -> MarketEvent {
         let at = self.arrives_at;
-        self.arrives_at += self.random.exponential(self.rates.gap) as Nanos;
+        self.arrives_at += self.gap();
         self.move_market(at);
         let symbol = self.activity.draw(&mut self.random) as u32;
         if self.random.happens(self.rates.quotes, self.rates.whole) {
@@ -119,7 +133,7 @@ impl Market {
     }
 
     fn move_market(&mut self, at: Nanos) {
-        self.level += deviation(MARKET_VOLATILITY, at - self.level_at, &mut self.random);
+        self.level += deviation(self.volatility, at - self.level_at, &mut self.random);
         self.level_at = at;
     }
 
@@ -297,9 +311,8 @@ mod tests {
         assert!(variance > 1.5 * mean, "variance {variance}, mean {mean}");
     }
 
-    #[test]
-    fn prices_stay_near_home_and_move_together() {
-        let spec = MarketSpec { symbols: 10, ticks_per_second: 50, ..MarketSpec::default() };
+    /// How far two symbols' moves of a minute go together, over six hours.
+    fn correlation(spec: MarketSpec) -> f64 {
         let market = Market::new(spec);
         let homes: Vec<f64> = market.instruments().iter().map(|it| it.home as f64).collect();
         let (mut last, mut before) = ([None; 10], [None; 10]);
@@ -318,8 +331,42 @@ mod tests {
             }
         }
         let product = |a: usize, b: usize| moves.iter().map(|m| m[a] * m[b]).sum::<f64>();
-        let correlation = product(0, 1) / (product(0, 0) * product(1, 1)).sqrt();
-        assert!((0.2..0.9).contains(&correlation), "correlation {correlation}");
+        product(0, 1) / (product(0, 0) * product(1, 1)).sqrt()
+    }
+
+    #[test]
+    fn prices_stay_near_home_and_move_together_as_much_as_is_asked_for() {
+        let spec = MarketSpec { symbols: 10, ticks_per_second: 50, ..MarketSpec::default() };
+        let usual = correlation(spec);
+        assert!((0.2..0.9).contains(&usual), "correlation {usual}");
+        let apart = correlation(MarketSpec { correlation: 0, ..spec });
+        assert!(apart.abs() < 0.15, "correlation {apart}");
+        let close = correlation(MarketSpec { correlation: 300, ..spec });
+        assert!(close > usual + 0.1, "correlation {close}, usual {usual}");
+    }
+
+    #[test]
+    fn arrivals_are_even_and_trades_alone_if_that_is_asked_for() {
+        let gaps = |spec: MarketSpec| -> (f64, f64) {
+            let times: Vec<f64> = take(spec, 20_000).iter().map(|event| event.exchange_ts as f64).collect();
+            let gaps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]) / 1e6).collect();
+            let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+            (mean, gaps.iter().map(|gap| (gap - mean) * (gap - mean)).sum::<f64>() / gaps.len() as f64)
+        };
+        let spec = MarketSpec { quotes_per_trade: 0, ticks_per_second: 100, ..MarketSpec::default() };
+        let even = MarketSpec { arrivals: Arrivals::Uniform, bursts: 0, ..spec };
+        // Ten milliseconds each, cut to whole ones.
+        let (mean, variance) = gaps(even);
+        assert!((9.9..10.1).contains(&mean) && variance < 1.0, "{mean} {variance}");
+        let (mean, variance) = gaps(MarketSpec { bursts: 0, ..spec });
+        assert!((9.5..10.5).contains(&mean), "{mean}");
+        assert!(
+            (0.9..1.1).contains(&(variance / mean / mean)),
+            "{variance}: independent ones have the square"
+        );
+        let (_, more) = gaps(MarketSpec { bursts: 150, ..spec });
+        let (_, usual) = gaps(spec);
+        assert!(more > usual && usual > variance * 1.1, "{more} {usual} {variance}");
     }
 
     #[test]

@@ -33,6 +33,9 @@ const LEADERS: [(&str, i64); 24] = [
 /// Mantissa of one whole unit of the quote currency, in [`LEADERS`].
 const ONE: i64 = 100_000_000;
 
+/// Of 256 trades, the most that draw another: a burst then has 10 trades on average.
+const CONTAGION_MAX: u64 = 230;
+
 /// What is fixed about one symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instrument {
@@ -56,6 +59,25 @@ pub struct Instrument {
     pub(super) first_id: u64,
     /// The first update id of the book.
     pub(super) first_update: u64,
+}
+
+impl Instrument {
+    /// An instrument of a market that is not made up: only its name and digits are known.
+    #[must_use]
+    pub fn listed(native: String, price_scale: u8, size_scale: u8) -> Instrument {
+        Instrument {
+            native,
+            price_scale,
+            size_scale,
+            home: 0,
+            typical_lots: 0,
+            volatility: 0,
+            beta: 0,
+            spread: 0,
+            first_id: 0,
+            first_update: 0,
+        }
+    }
 }
 
 /// The instrument of the symbol at `rank` in activity (0 = the most active).
@@ -86,9 +108,11 @@ pub(super) fn at_rank(rank: usize, random: &mut Random) -> Instrument {
 }
 
 /// The weight of the symbol at `rank` in the draw of orders, so that its trades follow Zipf's law, and how many
-/// of 256 of its trades draw another one after them. Busy symbols trade in longer bursts.
-pub(super) fn activity(rank: usize) -> (u64, u64) {
+/// of 256 of its trades draw another one after them. Busy symbols trade in longer bursts; `bursts` is in percent of the
+/// usual.
+pub(super) fn activity(rank: usize, bursts: u32) -> (u64, u64) {
     let contagion = 2_300 / (16 + rank as u64);
+    let contagion = (contagion * u64::from(bursts) / 100).min(CONTAGION_MAX);
     let trades = (1u64 << 40) / (rank as u64 + 1);
     ((trades / 256 * (256 - contagion)).max(1), contagion)
 }

@@ -54,12 +54,35 @@ pub struct MarketSpec {
     /// Quotes for each trade, on average. With 0 there are trades only. Quotes that a trade forces by emptying the
     /// best price come on top.
     pub quotes_per_trade: u64,
+    /// When things happen.
+    pub arrivals: Arrivals,
+    /// How much trades draw further trades after them, in percent of the usual: 0 for not at all.
+    pub bursts: u32,
+    /// How much symbols share of the whole market's moves, in percent of the usual: with 0 they move apart.
+    pub correlation: u32,
+}
+
+/// When orders and quotes arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Arrivals {
+    /// At random, independent of each other.
+    Poisson,
+    /// At equal distances.
+    Uniform,
 }
 
 impl MarketSpec {
     /// Two hundred symbols with three quotes a trade and ten million trades in an hour.
-    pub const DEFAULT: MarketSpec =
-        MarketSpec { symbols: 200, seed: 1, start: START, ticks_per_second: 11_050, quotes_per_trade: 3 };
+    pub const DEFAULT: MarketSpec = MarketSpec {
+        symbols: 200,
+        seed: 1,
+        start: START,
+        ticks_per_second: 11_050,
+        quotes_per_trade: 3,
+        arrivals: Arrivals::Poisson,
+        bursts: 100,
+        correlation: 100,
+    };
 }
 
 impl Default for MarketSpec {

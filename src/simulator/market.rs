@@ -1,4 +1,4 @@
-//! The market behind a venue: the made-up one, in real time, with the last trades of each symbol for those who ask.
+//! The market behind a venue, made up or replayed, in real time, with the last trades of each symbol for those who ask.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::faults::{Faults, Item, Kind, Script};
 use super::protocol::{Listing, Protocol};
+use super::replayed::Replayed;
 use super::totals::Totals;
 use crate::clock;
 use crate::market::{Change, Market, MarketEvent, MarketSpec};
@@ -41,6 +42,8 @@ pub(super) struct Exchange {
 pub(super) enum Origin {
     /// They are made up.
     Made(MarketSpec),
+    /// They happened before.
+    Replayed(Arc<Replayed>),
 }
 
 impl Origin {
@@ -50,12 +53,14 @@ impl Origin {
                 let instruments = Market::new(*spec).instruments().to_vec();
                 Listing::new(instruments.iter().map(|it| protocol.native(it)).collect(), instruments)
             }
+            Origin::Replayed(replayed) => Listing::new(replayed.natives(), replayed.instruments()),
         }
     }
 
     fn events(&self, start: Nanos) -> Box<dyn Iterator<Item = MarketEvent> + Send> {
         match self {
             Origin::Made(spec) => Box::new(Market::new(MarketSpec { start, ..*spec })),
+            Origin::Replayed(replayed) => Box::new(replayed.events(start)),
         }
     }
 }

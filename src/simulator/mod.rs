@@ -1,6 +1,6 @@
 //! An exchange on this machine that any client can talk to over real sockets: for tests, demonstrations and load.
 //!
-//! Its market is the made-up one of [`crate::market`], in real time. A venue lives under its id and then under its
+//! Its market is the made-up one of [`crate::market`], or a capture ([`replayed`]), in real time. A venue lives under its id and then under its
 //! own path: `ws://127.0.0.1:9100/binance/stream`. It tells what it truly sent, and can be told to misbehave.
 //!
 //! [`protocol`] says what a venue's protocol is, one file each; `market` drives the market and keeps its past;
@@ -9,6 +9,7 @@
 pub mod faults;
 pub mod market;
 pub mod protocol;
+pub mod replayed;
 pub mod totals;
 
 mod binance;
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 
 use self::faults::Script;
 use self::market::{Exchange, Origin};
+use self::replayed::Replayed;
 use self::totals::Totals;
 use crate::config::nearest::advice;
 use crate::market::MarketSpec;
@@ -46,7 +48,7 @@ pub struct SimulatorSpec {
     pub address: SocketAddr,
     /// The ids of the venues.
     pub venues: Vec<String>,
-    /// The market of each of them. It opens when it opens, whatever its `start` says.
+    /// The market of each of them, where no capture is played. It opens when it opens, whatever its `start` says.
     pub market: MarketSpec,
     /// What goes wrong at each of them.
     pub faults: Script,
@@ -84,8 +86,21 @@ impl Simulator {
     /// # Errors
     /// [`SimulatorError`].
     pub fn start(spec: SimulatorSpec) -> Result<Simulator, SimulatorError> {
+        let origin = Origin::Made(spec.market);
+        Simulator::open(spec, &origin)
+    }
+
+    /// [`Simulator::start`], with a capture in place of the made-up market.
+    ///
+    /// # Errors
+    /// [`SimulatorError`].
+    pub fn replay(spec: SimulatorSpec, replayed: Replayed) -> Result<Simulator, SimulatorError> {
+        Simulator::open(spec, &Origin::Replayed(Arc::new(replayed)))
+    }
+
+    fn open(spec: SimulatorSpec, origin: &Origin) -> Result<Simulator, SimulatorError> {
         let exchanges: Result<Vec<Arc<Exchange>>, SimulatorError> =
-            spec.venues.iter().map(|venue| exchange(venue, &spec)).collect();
+            spec.venues.iter().map(|venue| exchange(venue, &spec, origin)).collect();
         let exchanges: Arc<[Arc<Exchange>]> = exchanges?.into();
         let listen = |error| SimulatorError::Listen(spec.address, error);
         let listener = TcpListener::bind(spec.address).map_err(listen)?;
@@ -148,10 +163,10 @@ impl Drop for Simulator {
     }
 }
 
-fn exchange(venue: &str, spec: &SimulatorSpec) -> Result<Arc<Exchange>, SimulatorError> {
+fn exchange(venue: &str, spec: &SimulatorSpec, origin: &Origin) -> Result<Arc<Exchange>, SimulatorError> {
     let Some(protocol) = protocol::by_venue(venue) else {
         let known: Vec<&str> = protocol::PROTOCOLS.iter().map(|protocol| protocol.venue()).collect();
         return Err(SimulatorError::Venue(venue.to_owned(), advice(venue, known)));
     };
-    Ok(Arc::new(Exchange::new(protocol, Origin::Made(spec.market), spec.faults.clone())))
+    Ok(Arc::new(Exchange::new(protocol, origin.clone(), spec.faults.clone())))
 }

@@ -19,6 +19,9 @@ mod ledger;
 /// A live run, and the replay of its recording.
 mod live;
 
+/// A live run on every simulated exchange at once.
+mod exchanges;
+
 /// Receive time moves quiet symbols.
 mod clock;
 

@@ -3,6 +3,7 @@
 
 mod client;
 mod faults;
+mod replayed;
 mod round_trip;
 
 use client::{Client, End, all_streams, get, socket_path, start};
