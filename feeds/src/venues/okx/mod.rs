@@ -43,6 +43,7 @@ impl Venue for Okx {
     fn endpoints(&self) -> &'static [Endpoint] {
         &[
             Endpoint { host: "ws.okx.com", path: "/ws/v5/" },
+            Endpoint { host: "wsus.okx.com", path: "/ws/v5/" },
             Endpoint { host: "wsaws.okx.com", path: "/ws/v5/" },
             Endpoint { host: "ws.okex.com", path: "/ws/v5/" },
         ]
