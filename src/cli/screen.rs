@@ -1,4 +1,6 @@
 //! The terminal while a live run is at work: one picture in place of the one before it, and logs above it.
+//!
+//! Nothing about the terminal is changed, not even its cursor hidden: however the program ends, it is as it was.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,21 +56,8 @@ impl Drop for Screen {
     }
 }
 
-/// Shows the cursor again, however drawing ends.
-struct Cursor<'a>(&'a Term);
-
-impl Drop for Cursor<'_> {
-    fn drop(&mut self) {
-        // With the terminal gone there is nobody to miss it.
-        let _ = self.0.show_cursor();
-        let _ = self.0.flush();
-    }
-}
-
 fn draw_all(viewer: &Viewer, notes: &[String], stopped: &Receiver<()>) {
     let terminal = Term::buffered_stderr();
-    let _ = terminal.hide_cursor();
-    let _cursor = Cursor(&terminal);
     let mut size = terminal.size();
     loop {
         let is_last = stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
