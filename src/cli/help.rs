@@ -77,4 +77,4 @@ A served market is in real time. Faults: disconnect, half-open, silence, gap, du
 (COUNT bytes), slow, shutdown (then the end COUNT events later), skew and lag (COUNT milliseconds), too-many and \
 unavailable (EVENT is the number of the connection), random (EVENT is the seed, one fault in COUNT events), chaos (the \
 same, with faults of every kind). The venues that can be played: binance, binance-us, binance-usdm, binance-coinm, \
-coinbase, kraken, okx, bybit-spot, bybit-linear, bybit-inverse, deribit.";
+coinbase, kraken, okx, bybit-spot, bybit-linear, bybit-inverse, deribit, bitstamp.";

@@ -126,6 +126,16 @@ impl Script {
         Ok(Script(faults))
     }
 
+    /// The script for the venue in this place: chance begins at another seed at each.
+    #[must_use]
+    pub fn at_place(&self, place: u64) -> Script {
+        let mut script = self.clone();
+        for fault in script.0.iter_mut().filter(|fault| [Kind::Random, Kind::Chaos].contains(&fault.kind)) {
+            fault.at = fault.at.wrapping_add(place);
+        }
+        script
+    }
+
     /// What the connection of this number (from one) is refused with.
     #[must_use]
     pub fn refusal(&self, connection: u64) -> Option<Kind> {
@@ -481,6 +491,8 @@ mod tests {
         ] {
             assert!(Script::parse(text).unwrap_err().contains(said), "{text}");
         }
+        let chance = Script::parse("random@7*50,gap@1").unwrap();
+        assert_eq!(chance.at_place(2), Script::parse("random@9*50,gap@1").unwrap());
         let script = Script::parse("gap@3*2:A,too-many@2*3,unavailable@5").unwrap();
         let shown: Vec<String> = script.0.iter().map(Fault::to_string).collect();
         assert_eq!(Script::parse(&shown.join(",")).unwrap(), script);

@@ -13,6 +13,7 @@ pub mod replayed;
 pub mod totals;
 
 mod binance;
+mod bitstamp;
 mod bybit;
 mod coinbase;
 mod connection;
@@ -100,7 +101,7 @@ impl Simulator {
 
     fn open(spec: SimulatorSpec, origin: &Origin) -> Result<Simulator, SimulatorError> {
         let exchanges: Result<Vec<Arc<Exchange>>, SimulatorError> =
-            spec.venues.iter().map(|venue| exchange(venue, &spec, origin)).collect();
+            spec.venues.iter().zip(0..).map(|venue| exchange(venue, &spec, origin)).collect();
         let exchanges: Arc<[Arc<Exchange>]> = exchanges?.into();
         let listen = |error| SimulatorError::Listen(spec.address, error);
         let listener = TcpListener::bind(spec.address).map_err(listen)?;
@@ -163,10 +164,15 @@ impl Drop for Simulator {
     }
 }
 
-fn exchange(venue: &str, spec: &SimulatorSpec, origin: &Origin) -> Result<Arc<Exchange>, SimulatorError> {
+/// The venue in this place. What chance does to one venue it does not do to the next.
+fn exchange(
+    (venue, place): (&String, u64),
+    spec: &SimulatorSpec,
+    origin: &Origin,
+) -> Result<Arc<Exchange>, SimulatorError> {
     let Some(protocol) = protocol::by_venue(venue) else {
         let known: Vec<&str> = protocol::PROTOCOLS.iter().map(|protocol| protocol.venue()).collect();
-        return Err(SimulatorError::Venue(venue.to_owned(), advice(venue, known)));
+        return Err(SimulatorError::Venue(venue.clone(), advice(venue, known)));
     };
-    Ok(Arc::new(Exchange::new(protocol, origin.clone(), spec.faults.clone())))
+    Ok(Arc::new(Exchange::new(protocol, origin.clone(), spec.faults.at_place(place))))
 }

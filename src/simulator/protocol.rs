@@ -6,6 +6,7 @@ use feeds::live::Channel;
 use feeds::time::Nanos;
 
 use super::binance;
+use super::bitstamp;
 use super::bybit;
 use super::coinbase;
 use super::deribit;
@@ -28,6 +29,7 @@ pub static PROTOCOLS: &[&dyn Protocol] = &[
     &bybit::LINEAR,
     &bybit::INVERSE,
     &deribit::PUBLIC,
+    &bitstamp::SPOT,
 ];
 
 /// The protocol of the venue with this id.

@@ -110,6 +110,12 @@ impl Client {
         self.send_all().await;
     }
 
+    /// Sends the venue's own sign of life.
+    pub(crate) async fn ping(&mut self) {
+        self.session.ping(clock::wall(), &mut self.out);
+        self.send_all().await;
+    }
+
     pub(crate) async fn send_all(&mut self) {
         for text in std::mem::take(&mut self.out.sends) {
             self.send(&text).await;

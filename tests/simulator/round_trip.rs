@@ -3,15 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use feeds::frame::FrameKind;
 use feeds::live::{Channel, Notice, Stream};
 use feeds::number::Decimal;
 use feeds::symbol::SymbolId;
-use feeds::tick::{Event, Side, Tick};
+use feeds::tick::{Event, Quote, Side, Tick};
 use feeds::venue::Venue;
 use tapedeck::market::{Market, MarketSpec};
 use tapedeck::simulator::Simulator;
 use tapedeck::simulator::protocol::PROTOCOLS;
 use tapedeck::simulator::totals::{SymbolTotals, Totals};
+use tokio_tungstenite::tungstenite::Error;
 
 use crate::client::{Client, End, MARKET, account, all_streams, get, put, socket_path, spec, start};
 
@@ -20,7 +22,8 @@ const EVENTS: u64 = 3_000;
 /// Venues whose quotes have no time of their own.
 const UNTIMED_QUOTES: &[&str] = &["binance", "binance-us"];
 /// Venues that say in words of their own that a connection will end.
-const WARNING: &[&str] = &["binance", "binance-us", "binance-usdm", "binance-coinm", "kraken", "okx"];
+const WARNING: &[&str] =
+    &["binance", "binance-us", "binance-usdm", "binance-coinm", "kraken", "okx", "bitstamp"];
 
 /// A tick as far as a frame can tell of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +43,7 @@ impl Told {
                 at: tick.exchange_ts,
             },
             Event::Quote(quote) => Told::Quote {
-                id: quote.id(),
+                id: update_of(tick, quote),
                 bid: (quote.bid(), quote.bid_size()),
                 ask: (quote.ask(), quote.ask_size()),
                 at: timed.then_some(tick.exchange_ts),
@@ -55,6 +58,11 @@ impl Told {
             trade @ Told::Trade { .. } => trade,
         }
     }
+}
+
+/// The number of an update. Where a time stands in for one it is none: several updates may have it.
+fn update_of(tick: &Tick, quote: &Quote) -> Option<u64> {
+    quote.id().filter(|id| id.checked_mul(1_000) != u64::try_from(tick.exchange_ts).ok())
 }
 
 type Sequences = BTreeMap<(String, bool), Vec<Told>>;
@@ -247,7 +255,7 @@ async fn a_connection_in_the_middle_begins_where_the_market_is() {
             for tick in second.out.ticks.iter().filter(|tick| second.native(tick) == symbol.native) {
                 match &tick.event {
                     Event::Trade(trade) => ids.count_trade(trade.id().unwrap(), 0),
-                    Event::Quote(quote) => updates.extend(quote.id()),
+                    Event::Quote(quote) => updates.extend(update_of(tick, quote)),
                     other => panic!("{other:?}"),
                 }
             }
@@ -357,10 +365,55 @@ async fn heartbeats_come_each_second_and_name_what_came() {
                 }
             }
         }
-        let heartbeats =
-            client.frames.iter().filter(|kind| **kind == feeds::frame::FrameKind::Heartbeat).count();
+        let heartbeats = client.frames.iter().filter(|kind| **kind == FrameKind::Heartbeat).count();
         assert_eq!(heartbeats, if named { heard } else { heartbeats }, "{id}");
         assert!(heartbeats >= 2, "{id}: {heartbeats}");
         assert!(!named || heard >= 10, "{heard}");
     }
+}
+
+/// Faults of connections are the same at every venue: refusals, frames that are too large, sockets that are half open.
+#[tokio::test]
+async fn connections_fail_alike_at_every_venue() {
+    for venue in venues() {
+        let id = venue.id();
+        let simulator = start(id, "too-many@1,unavailable@2,half-open@500,oversize@1500", 20_000);
+        for status in [429, 503] {
+            let Err(Error::Http(response)) = Client::connect(&simulator, id, socket_path(venue)).await else {
+                panic!("{id}: not refused")
+            };
+            assert_eq!(response.status().as_u16(), status, "{id}");
+        }
+        let mut first = Client::subscribed(&simulator, id).await;
+        while first.out.ticks.len() < 499 {
+            assert_eq!(first.step().await, None, "{id}");
+        }
+        let mut second = Client::subscribed(&simulator, id).await;
+        assert_eq!(second.run_out().await, End::TooLarge, "{id}");
+        assert!((1..1_000).contains(&second.out.ticks.len()), "{id}: {}", second.out.ticks.len());
+        // Nothing came meanwhile, not even an end.
+        let wait = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(wait, first.step()).await.is_err(), "{id}: something came");
+        let totals = simulator.stop().remove(0);
+        assert_eq!((totals.refused, totals.connections, totals.faults.len()), (2, 2, 2), "{id}");
+        assert_eq!(first.run_out().await, End::Cut, "{id}");
+        assert_eq!(first.out.ticks.len(), 499, "{id}");
+    }
+}
+
+/// Whoever has a sign of life of its own gets an answer to it.
+#[tokio::test]
+async fn signs_of_life_are_answered() {
+    let mut asked = 0;
+    for venue in venues().filter(|venue| venue.live().unwrap().ping_seconds.is_some()) {
+        let id = venue.id();
+        let simulator = start(id, "", 1);
+        let mut client = Client::connect(&simulator, id, socket_path(venue)).await.unwrap();
+        client.ping().await;
+        while client.frames.last() != Some(&FrameKind::Heartbeat) {
+            assert_eq!(client.step().await, None, "{id}: {:?}", client.frames);
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 6);
 }
