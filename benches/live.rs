@@ -77,20 +77,45 @@ fn frames_once(connections: usize, side: impl Fn(&Exchange) -> Result<f64, Failu
 fn frames(connections: usize, table: &mut Table) -> Result<(), Failure> {
     let (mut loops, mut engines, mut tees) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        let rate = |seconds: f64| FRAMES as f64 / seconds;
-        let fresh = || Exchange::start(connections, Frames::made(FRAMES, connections));
-        loops.push(rate(bare::run(&fresh()?, connections)?));
-        engines.push(rate(engine::run(&fresh()?, connections, Tee::Off)?));
-        tees.push(rate(engine::run(&fresh()?, connections, Tee::On)?));
+        loops.push(timed(connections, |exchange| bare::run(exchange, connections))?);
+        engines.push(timed(connections, |exchange| engine::run(exchange, connections, Tee::Off))?);
+        tees.push(timed(connections, |exchange| engine::run(exchange, connections, Tee::On))?);
     }
-    let bare = median(loops);
-    for (what, figure) in [("", median(engines)), (", recorded", median(tees))] {
-        table.row(
-            format!("frames/s, {connections} connections{what}"),
-            format!("{figure:.0}"),
-            format!("{bare:.0} in a bare loop"),
-            format!("{:.2}", figure / bare),
-        );
+    let middle = |runs: &[(f64, f64)]| {
+        [median(runs.iter().map(|run| run.0).collect()), median(runs.iter().map(|run| run.1).collect())]
+    };
+    let bare = middle(&loops);
+    for (what, runs) in [("", engines), (", recorded", tees)] {
+        let figures = middle(&runs);
+        let kinds = ["frames/s", "frames per CPU second"];
+        for (kind, (figure, bare)) in kinds.into_iter().zip(figures.into_iter().zip(bare)) {
+            table.row(
+                format!("{kind}, {connections} connections{what}"),
+                format!("{figure:.0}"),
+                format!("{bare:.0} in a bare loop"),
+                format!("{:.2}", figure / bare),
+            );
+        }
     }
     Ok(())
+}
+
+/// Frames by second, and by second of CPU time of the whole process; the exchange's is in both sides'.
+fn timed(
+    connections: usize,
+    side: impl Fn(&Exchange) -> Result<f64, Failure>,
+) -> Result<(f64, f64), Failure> {
+    let exchange = Exchange::start(connections, Frames::made(FRAMES, connections))?;
+    let before = cpu_seconds();
+    let seconds = side(&exchange)?;
+    let busy = cpu_seconds().zip(before).map_or(f64::NAN, |(after, before)| after - before);
+    Ok((FRAMES as f64 / seconds, FRAMES as f64 / busy))
+}
+
+/// CPU time of all threads of this process, where the system says: in hundredths of a second.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+    Some(ticks / 100.0)
 }

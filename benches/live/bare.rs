@@ -17,41 +17,28 @@ struct Envelope<'a> {
     data: Data<'a>,
 }
 
-/// A trade or a quote.
+/// A trade or a quote: one pass, without a guess which.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Data<'a> {
-    Trade(#[serde(borrow)] Trade<'a>),
-    Quote(#[serde(borrow)] Quote<'a>),
-}
-
-#[derive(Deserialize)]
-struct Trade<'a> {
+struct Data<'a> {
     #[serde(borrow)]
     s: &'a str,
-    t: u64,
+    t: Option<u64>,
     #[serde(borrow)]
-    p: &'a str,
+    p: Option<&'a str>,
     #[serde(borrow)]
-    q: &'a str,
+    q: Option<&'a str>,
     #[serde(rename = "T")]
-    time: i64,
-    m: bool,
-}
-
-#[derive(Deserialize)]
-struct Quote<'a> {
-    u: u64,
+    time: Option<i64>,
+    m: Option<bool>,
+    u: Option<u64>,
     #[serde(borrow)]
-    s: &'a str,
-    #[serde(borrow)]
-    b: &'a str,
+    b: Option<&'a str>,
     #[serde(borrow, rename = "B")]
-    bid_size: &'a str,
+    bid_size: Option<&'a str>,
     #[serde(borrow)]
-    a: &'a str,
+    a: Option<&'a str>,
     #[serde(borrow, rename = "A")]
-    ask_size: &'a str,
+    ask_size: Option<&'a str>,
 }
 
 /// Seconds from the first byte to the last frame.
@@ -93,17 +80,12 @@ pub(crate) fn run(exchange: &Exchange, connections: usize) -> Result<f64, Failur
 
 /// Something of everything, so that nothing is left out.
 fn value(envelope: &Envelope<'_>) -> Result<f64, std::num::ParseFloatError> {
-    let rest = envelope.stream.len() as f64;
-    Ok(match &envelope.data {
-        Data::Trade(trade) => {
-            let known =
-                trade.s.len() as f64 + trade.t as f64 + trade.time as f64 + f64::from(u8::from(trade.m));
-            rest + known + trade.p.parse::<f64>()? * trade.q.parse::<f64>()?
-        }
-        Data::Quote(quote) => {
-            let known = quote.s.len() as f64 + quote.u as f64;
-            let sides = quote.b.parse::<f64>()? * quote.bid_size.parse::<f64>()?;
-            rest + known + sides + quote.a.parse::<f64>()? * quote.ask_size.parse::<f64>()?
-        }
-    })
+    let data = &envelope.data;
+    let numbers = [data.t, data.u].into_iter().flatten().sum::<u64>() as f64;
+    let rest = (envelope.stream.len() + data.s.len()) as f64 + f64::from(u8::from(data.m == Some(true)));
+    let mut sum = numbers + rest + data.time.unwrap_or(0) as f64;
+    for text in [data.p, data.q, data.b, data.bid_size, data.a, data.ask_size].into_iter().flatten() {
+        sum += text.parse::<f64>()?;
+    }
+    Ok(sum)
 }

@@ -32,16 +32,27 @@ pub(crate) enum Tee {
 
 /// Seconds from the first byte to the last commit.
 pub(crate) fn run(exchange: &Exchange, connections: usize, tee: Tee) -> Result<f64, Failure> {
-    let begun = clock::stamp();
     let mut start = None;
-    let (summary, _) = serve(exchange, connections, tee, |_, _| {
+    let served = serve(exchange, connections, tee, |_, _| {
         if start.is_none() {
             start = exchange.begun().ok();
         }
     })?;
-    let seconds = start.unwrap_or(begun).elapsed_nanos() as f64 / 1e9;
-    let (taken, frames) = (summary.ledger.received, exchange.frames as u64);
-    if taken == frames { Ok(seconds) } else { Err(format!("{taken} ticks of {frames} frames").into()) }
+    let start = start.ok_or("nothing came")?;
+    let (taken, frames) = (served.summary.ledger.received, exchange.frames as u64);
+    if taken != frames {
+        return Err(format!("{taken} ticks of {frames} frames").into());
+    }
+    Ok(served.committed.since(start) as f64 / 1e9)
+}
+
+/// What came of a run.
+pub(crate) struct Served {
+    pub(crate) summary: Summary,
+    /// Deliveries that had ticks.
+    pub(crate) deliveries: u64,
+    /// When all was committed; closing connections takes as long as the other side likes.
+    pub(crate) committed: Stamp,
 }
 
 /// Runs until every frame has come and is committed. `look` sees what comes, when the deck takes it.
@@ -50,7 +61,7 @@ pub(crate) fn serve(
     connections: usize,
     tee: Tee,
     mut look: impl FnMut(&Decoded, Stamp),
-) -> Result<(Summary, u64), Failure> {
+) -> Result<Served, Failure> {
     let folder = tempfile::tempdir()?;
     let recorder = match tee {
         Tee::Off => None,
@@ -77,11 +88,11 @@ pub(crate) fn serve(
             Ok::<(), String>(())
         })
     });
-    let (mut ticks, mut batches, mut enough) = (0, 0, Some(enough));
+    let (mut ticks, mut carrying) = (0, 0);
     while let Some(delivery) = arriving.blocking_recv() {
         if let Delivery::Frames(decoded) = &delivery {
             ticks += decoded.output.ticks.len();
-            batches += u64::from(!decoded.output.ticks.is_empty());
+            carrying += u64::from(!decoded.output.ticks.is_empty());
             look(decoded, clock::stamp());
         }
         if let Delivery::Closed { rest, .. } = &delivery {
@@ -89,15 +100,16 @@ pub(crate) fn serve(
         }
         deck.take(delivery, !arriving.is_empty())?;
         if ticks >= exchange.frames {
-            let Some(enough) = enough.take() else { continue };
-            let _ = enough.send(());
             break;
         }
     }
     let summary = deck.stop()?;
+    let committed = clock::stamp();
     drop(arriving);
+    // They may have ended by themselves, which they will say.
+    let _ = enough.send(());
     feeds.join().map_err(|_| "the feeds panicked")??;
-    Ok((summary, batches))
+    Ok(Served { summary, deliveries: carrying, committed })
 }
 
 /// The second hand.

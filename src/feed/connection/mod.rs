@@ -328,8 +328,12 @@ impl Connection {
         let mut end = None;
         while let Some(message) = next {
             match message {
-                Some(Ok(Message::Text(text))) => self.inbound.take(text.into()),
-                Some(Ok(Message::Binary(bytes))) => self.inbound.take(bytes),
+                Some(Ok(Message::Text(text))) => {
+                    self.inbound.take(text.into(), self.bytes.load(Ordering::Relaxed))
+                }
+                Some(Ok(Message::Binary(bytes))) => {
+                    self.inbound.take(bytes, self.bytes.load(Ordering::Relaxed))
+                }
                 Some(Ok(Message::Close(Some(frame)))) => {
                     end = Some(format!("closed by the venue: {} {}", u16::from(frame.code), frame.reason));
                 }
