@@ -13,9 +13,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::faults::{Item, garbage};
 use super::market::Exchange;
 use super::protocol::{Conversation, Reply, Streams, channel_of};
+use super::spoiling::{Item, garbage};
 use crate::clock;
 use crate::market::MarketEvent;
 

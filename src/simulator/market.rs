@@ -7,9 +7,10 @@ use std::time::Duration;
 use feeds::time::Nanos;
 use tokio::sync::{broadcast, watch};
 
-use super::faults::{Faults, Item, Kind, Script};
+use super::faults::{Kind, Script};
 use super::protocol::{Listing, Protocol};
 use super::replayed::Replayed;
+use super::spoiling::{Faults, Item};
 use super::totals::Totals;
 use crate::clock;
 use crate::market::{Change, Market, MarketEvent, MarketSpec};

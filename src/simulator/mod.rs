@@ -4,7 +4,8 @@
 //! own path: `ws://127.0.0.1:9100/binance/stream`. It tells what it truly sent, and can be told to misbehave.
 //!
 //! [`protocol`] says what a venue's protocol is, one file each; `market` drives the market and keeps its past;
-//! `server` and `connection` hold the sockets; [`faults`] is the script of what goes wrong; [`totals`] is the account.
+//! `server` and `connection` hold the sockets; [`faults`] is the script of what goes wrong and `spoiling`
+//! what it makes of the events; [`totals`] is the account.
 
 pub mod faults;
 pub mod market;
@@ -21,6 +22,7 @@ mod deribit;
 mod kraken;
 mod okx;
 mod server;
+mod spoiling;
 mod wire;
 
 #[cfg(test)]

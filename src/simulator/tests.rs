@@ -3,9 +3,10 @@
 use feeds::live::Channel;
 use serde_json::{Value, json};
 
-use super::faults::{Faults, Script};
+use super::faults::Script;
 use super::market::{Exchange, Origin};
 use super::protocol::{Conversation, PROTOCOLS, Reply, Streams, by_venue};
+use super::spoiling::Faults;
 use crate::market::{Market, MarketSpec};
 
 /// One client of one venue, and the venue.
