@@ -146,6 +146,18 @@ fn simulate_writes_one_output_or_both() {
 }
 
 #[test]
+fn the_help_of_simulate_names_every_venue_and_fault() {
+    let help = Args::try_parse_from(["tapedeck", "simulate", "--help"]).unwrap_err().to_string();
+    let words: Vec<&str> = help.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
+    for protocol in crate::simulator::protocol::PROTOCOLS {
+        assert!(words.contains(&protocol.venue()), "{}", protocol.venue());
+    }
+    for (name, _) in crate::simulator::faults::KINDS {
+        assert!(words.contains(name), "{name}");
+    }
+}
+
+#[test]
 fn speeds_read_back() {
     for text in ["max", "1x", "0.5x", "1000x"] {
         assert_eq!(Speed::parse(text).unwrap().to_string(), text);

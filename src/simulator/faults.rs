@@ -48,7 +48,8 @@ pub enum Kind {
     Chaos,
 }
 
-const KINDS: &[(&str, Kind)] = &[
+/// Every kind by its name in scripts.
+pub const KINDS: &[(&str, Kind)] = &[
     ("disconnect", Kind::Disconnect),
     ("half-open", Kind::HalfOpen),
     ("silence", Kind::Silence),

@@ -1,11 +1,12 @@
 //! An exchange on this machine that any client can talk to over real sockets: for tests, demonstrations and load.
 //!
-//! Its market is the made-up one of [`crate::market`], or a capture ([`replayed`]), in real time. A venue lives under its id and then under its
-//! own path: `ws://127.0.0.1:9100/binance/stream`. It tells what it truly sent, and can be told to misbehave.
+//! Its market is the made-up one of [`crate::market`], or a capture ([`replayed`]), in real time. A venue lives under its
+//! id and then under its own path: `ws://127.0.0.1:9100/binance/stream`. It tells what it truly sent, and can be told to
+//! misbehave.
 //!
 //! [`protocol`] says what a venue's protocol is, one file each; `market` drives the market and keeps its past;
-//! `server` and `connection` hold the sockets; [`faults`] is the script of what goes wrong and `spoiling`
-//! what it makes of the events; [`totals`] is the account.
+//! `server` and `connection` hold the sockets; [`faults`] is the script of what goes wrong and `spoiling` what it makes
+//! of the events; [`totals`] is the account.
 
 pub mod faults;
 pub mod market;
