@@ -88,13 +88,14 @@ impl Inbound {
         }
         self.bytes = 0;
         let frames = self.frames.len();
+        let next = Output { ticks: Vec::with_capacity(self.output.ticks.len()), ..Output::default() };
         let new_symbols = self.symbols.symbols()[self.named..].to_vec();
         self.named = self.symbols.symbols().len();
         Some(Decoded {
             connection: self.connection,
             // The next delivery is likely to be as large.
             frames: std::mem::replace(&mut self.frames, Vec::with_capacity(frames)),
-            output: std::mem::take(&mut self.output),
+            output: std::mem::replace(&mut self.output, next),
             counts: std::mem::take(&mut self.counts),
             new_symbols,
             decoded: clock::stamp(),

@@ -24,6 +24,9 @@ use super::slot::{Slot, SlotState};
 
 /// Largest message and frame that is taken; the largest that a venue sends is a book of some 2 MiB.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one read of a socket. Frames point into them, so each read has fresh ones: few enough for the allocator to
+/// have them at hand, and some hundred frames.
+const READ_BYTES: usize = 64 << 10;
 /// Bytes of our own messages that may wait for the venue: requests, some KiB at most.
 const WRITE_BYTES_MAX: usize = 1 << 20;
 /// How long TCP, TLS and the handshake may take together, and asking for a ticket.
@@ -82,6 +85,7 @@ async fn handshake(slot: &Slot, address: &Address, id: ConnectionId) -> Result<O
     let wire = dial(slot, address).await?;
     let bytes = Arc::new(AtomicU64::new(0));
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX))
         .max_write_buffer_size(WRITE_BYTES_MAX);
