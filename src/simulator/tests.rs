@@ -1,5 +1,7 @@
 //! What venues do by the clock or by count, told to their conversations without a socket or a clock.
 
+use std::collections::BTreeMap;
+
 use feeds::live::Channel;
 use serde_json::{Value, json};
 
@@ -7,7 +9,8 @@ use super::faults::Script;
 use super::market::{Exchange, Origin};
 use super::protocol::{Conversation, PROTOCOLS, Reply, Streams, by_venue};
 use super::spoiling::Faults;
-use crate::market::{Market, MarketSpec};
+use super::wire::fixed;
+use crate::market::{Change, Market, MarketSpec};
 
 /// One client of one venue, and the venue.
 struct Client {
@@ -205,21 +208,52 @@ fn arguments_of_a_request_are_counted() {
     assert_eq!(parsed(&linear.say(r#"{"op":"ping","req_id":"1"}"#)[0])["ret_msg"], "pong");
     assert_eq!(parsed(&linear.say("no JSON")[0])["success"], false);
     assert!(linear.streams.is_empty());
-    // One book is whole, the next ones have what changed.
-    linear.say(&request(&[topic]));
-    let kinds: Vec<Value> = Market::new(MarketSpec { symbols: 3, ..MarketSpec::default() })
-        .take(200)
-        .filter(|event| linear.streams.want(1, event))
-        .map(|event| {
+}
+
+/// The levels of one side, changed by the rows of a frame.
+fn change(side: &mut BTreeMap<String, String>, rows: &Value) {
+    for row in rows.as_array().unwrap() {
+        let [price, size] = [&row[0], &row[1]].map(|text| text.as_str().unwrap().to_owned());
+        if size == "0" {
+            assert!(side.remove(&price).is_some(), "{price} was not there");
+        } else {
+            side.insert(price, size);
+        }
+    }
+}
+
+/// One book is whole, the next ones have what changed: a client that adds them up has one level a side, the quote's.
+#[test]
+fn a_book_is_what_its_changes_add_up_to() {
+    for (venue, path, changes) in
+        [("bybit-linear", "/v5/public/linear", "delta"), ("bybit-spot", "/v5/public/spot", "snapshot")]
+    {
+        let mut client = client(venue, path);
+        client.say(r#"{"op":"subscribe","args":["orderbook.1.BTCUSDT"]}"#);
+        let (mut bids, mut asks, mut updates) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let instrument = client.market.instruments()[0].clone();
+        for event in client.market.clone().take(2_000).filter(|event| client.streams.want(1, event)) {
             let mut out = Vec::new();
-            linear.conversation.frame(&[event], &linear.exchange.listing, &mut out);
-            serde_json::from_slice::<Value>(&out).unwrap()
-        })
-        .collect();
-    assert_eq!(kinds[0]["type"], "snapshot");
-    assert!(kinds.len() > 20 && kinds[1..].iter().all(|frame| frame["type"] == "delta"));
-    let updates: Vec<u64> = kinds.iter().map(|frame| frame["data"]["u"].as_u64().unwrap()).collect();
-    assert!(updates.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+            client.conversation.frame(&[event], &client.exchange.listing, &mut out);
+            let frame: Value = serde_json::from_slice(&out).unwrap();
+            let expected = if updates.is_empty() { "snapshot" } else { changes };
+            assert_eq!(frame["type"], expected, "{venue}");
+            if frame["type"] == "snapshot" {
+                bids.clear();
+                asks.clear();
+            }
+            let data = &frame["data"];
+            change(&mut bids, &data["b"]);
+            change(&mut asks, &data["a"]);
+            updates.push(data["u"].as_u64().unwrap());
+            let Change::Quote { bid, bid_size, ask, ask_size, .. } = event.change else { panic!("a trade") };
+            let level =
+                |price, size| (fixed(price, instrument.price_scale), fixed(size, instrument.size_scale));
+            assert_eq!(bids, BTreeMap::from([level(bid, bid_size)]), "{venue}");
+            assert_eq!(asks, BTreeMap::from([level(ask, ask_size)]), "{venue}");
+        }
+        assert!(updates.len() > 500 && updates.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{venue}");
+    }
 }
 
 #[test]
