@@ -125,7 +125,9 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
             QueryError::Wrong(_) => Code::Usage,
         });
     }
-    if let Some(SimulatorError::Venue(..)) = cause.downcast_ref::<SimulatorError>() {
+    if let Some(SimulatorError::Venue(..) | SimulatorError::Absent(..)) =
+        cause.downcast_ref::<SimulatorError>()
+    {
         return Some(Code::Usage);
     }
     cause.downcast_ref::<StoreError>().map(|error| code(error.exit_code()))

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use clap::Args;
 use feeds::time::Nanos;
 
 use super::faults::Script;
+use super::protocol::by_venue;
 use super::replayed::Replayed;
 use super::{Simulator, SimulatorSpec};
 use crate::clock;
@@ -27,7 +28,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:9100",
           conflicts_with_all = ["csv", "capture"])]
     pub serve: Option<SocketAddr>,
-    /// The venue that is played (again for more), reached under /VENUE; binance, or where the capture comes from
+    /// The venue that is played (again for more), reached under /VENUE; binance, or all of the capture
     #[arg(long = "venue", value_name = "VENUE", conflicts_with_all = ["csv", "capture"])]
     pub venues: Vec<String>,
     /// Serve this capture, of any format that can be replayed, instead of a made-up market (several are merged)
@@ -67,10 +68,13 @@ pub fn serve(args: &SimulateArgs, address: SocketAddr) -> Result<()> {
     let serving = &args.serving;
     let replayed = match serving.replay.as_slice() {
         [] => None,
-        paths => Some(Replayed::open(paths, serving.speed).context("the capture cannot be served")?),
+        paths => Some(Replayed::open(paths, serving.speed)?),
     };
-    let usual = || vec![replayed.as_ref().map_or(VENUE, Replayed::venue).to_owned()];
-    let venues = if serving.venues.is_empty() { usual() } else { serving.venues.clone() };
+    let venues = match &replayed {
+        _ if !serving.venues.is_empty() => serving.venues.clone(),
+        Some(replayed) => playable(replayed)?,
+        None => vec![VENUE.to_owned()],
+    };
     let spec = SimulatorSpec {
         address,
         venues,
@@ -93,6 +97,18 @@ pub fn serve(args: &SimulateArgs, address: SocketAddr) -> Result<()> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// The venues of a capture, as far as they can be played.
+fn playable(replayed: &Replayed) -> Result<Vec<String>> {
+    let all = replayed.venues();
+    let venues: Vec<String> = all.iter().filter(|venue| by_venue(venue).is_some()).cloned().collect();
+    ensure!(
+        !venues.is_empty(),
+        "the capture is of {}: name a venue that plays it with --venue",
+        all.join(", ")
+    );
+    Ok(venues)
 }
 
 /// Until someone stops it, the time is over, or every venue's market is.

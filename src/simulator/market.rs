@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::faults::{Kind, Script};
 use super::protocol::{Listing, Protocol};
-use super::replayed::Replayed;
+use super::replayed::Part;
 use super::spoiling::{Faults, Item};
 use super::totals::Totals;
 use crate::clock;
@@ -44,7 +44,7 @@ pub(super) enum Origin {
     /// They are made up.
     Made(MarketSpec),
     /// They happened before.
-    Replayed(Arc<Replayed>),
+    Replayed(Part),
 }
 
 impl Origin {
@@ -54,14 +54,14 @@ impl Origin {
                 let instruments = Market::new(*spec).instruments().to_vec();
                 Listing::new(instruments.iter().map(|it| protocol.native(it)).collect(), instruments)
             }
-            Origin::Replayed(replayed) => Listing::new(replayed.natives(), replayed.instruments()),
+            Origin::Replayed(part) => Listing::new(part.natives(), part.instruments()),
         }
     }
 
     fn events(&self, start: Nanos) -> Box<dyn Iterator<Item = MarketEvent> + Send> {
         match self {
             Origin::Made(spec) => Box::new(Market::new(MarketSpec { start, ..*spec })),
-            Origin::Replayed(replayed) => Box::new(replayed.events(start)),
+            Origin::Replayed(part) => Box::new(part.events(start)),
         }
     }
 }

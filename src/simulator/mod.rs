@@ -68,6 +68,9 @@ pub enum SimulatorError {
     /// No such venue.
     #[error("unknown venue `{0}`; {1}")]
     Venue(String, String),
+    /// The capture has nothing of a venue that is to play it.
+    #[error("the capture has nothing of venue `{0}`; it is of {1}")]
+    Absent(String, String),
     /// The address cannot be listened on.
     #[error("listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -91,20 +94,28 @@ impl Simulator {
     /// [`SimulatorError`].
     pub fn start(spec: SimulatorSpec) -> Result<Simulator, SimulatorError> {
         let origin = Origin::Made(spec.market);
-        Simulator::open(spec, &origin)
+        Simulator::open(spec, |_| Ok(origin.clone()))
     }
 
-    /// [`Simulator::start`], with a capture in place of the made-up market.
+    /// [`Simulator::start`], with a capture in place of the made-up market: one of a single venue is played by any
+    /// venue, of one of several each plays its own part.
     ///
     /// # Errors
     /// [`SimulatorError`].
     pub fn replay(spec: SimulatorSpec, replayed: Replayed) -> Result<Simulator, SimulatorError> {
-        Simulator::open(spec, &Origin::Replayed(Arc::new(replayed)))
+        let replayed = Arc::new(replayed);
+        Simulator::open(spec, |venue| match replayed.part(venue) {
+            Some(part) => Ok(Origin::Replayed(part)),
+            None => Err(SimulatorError::Absent(venue.to_owned(), replayed.venues().join(", "))),
+        })
     }
 
-    fn open(spec: SimulatorSpec, origin: &Origin) -> Result<Simulator, SimulatorError> {
+    fn open(
+        spec: SimulatorSpec,
+        origin: impl Fn(&str) -> Result<Origin, SimulatorError>,
+    ) -> Result<Simulator, SimulatorError> {
         let exchanges: Result<Vec<Arc<Exchange>>, SimulatorError> =
-            spec.venues.iter().zip(0..).map(|venue| exchange(venue, &spec, origin)).collect();
+            spec.venues.iter().zip(0..).map(|venue| exchange(venue, &spec, &origin)).collect();
         let exchanges: Arc<[Arc<Exchange>]> = exchanges?.into();
         let listen = |error| SimulatorError::Listen(spec.address, error);
         let listener = TcpListener::bind(spec.address).map_err(listen)?;
@@ -171,11 +182,11 @@ impl Drop for Simulator {
 fn exchange(
     (venue, place): (&String, u64),
     spec: &SimulatorSpec,
-    origin: &Origin,
+    origin: &impl Fn(&str) -> Result<Origin, SimulatorError>,
 ) -> Result<Arc<Exchange>, SimulatorError> {
     let Some(protocol) = protocol::by_venue(venue) else {
         let known: Vec<&str> = protocol::PROTOCOLS.iter().map(|protocol| protocol.venue()).collect();
         return Err(SimulatorError::Venue(venue.clone(), advice(venue, known)));
     };
-    Ok(Arc::new(Exchange::new(protocol, origin.clone(), spec.faults.at_place(place))))
+    Ok(Arc::new(Exchange::new(protocol, origin(venue)?, spec.faults.at_place(place))))
 }

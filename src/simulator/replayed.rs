@@ -1,7 +1,8 @@
 //! A capture as a venue's market: read once for what is in it, then again to be played, at a pace and as of now.
 //!
 //! Whatever format and venue it is of, its trades and quotes become events of a market, and the venue that is played
-//! writes them in its own frames, under the names that they have in the capture. What is marked as past, what was
+//! writes them in its own frames, under the names that they have in the capture. Of a capture of several venues each
+//! plays its own part. What is marked as past, what was
 //! rejected, and repeats by id are left out. Trades of venues whose ids count up keep them; others are numbered.
 
 use std::path::PathBuf;
@@ -22,14 +23,11 @@ const MILLI: Nanos = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayedError {
     /// It cannot be read.
-    #[error(transparent)]
+    #[error("the capture cannot be played")]
     Source(#[from] SourceError),
     /// It has no trade and no quote.
     #[error("there is neither a trade nor a quote in it")]
     Empty,
-    /// It has symbols of several venues.
-    #[error("it is of {0} and of {1}; a venue is played from a capture of one")]
-    Venues(String, String),
     /// The pace is no number above zero.
     #[error("{0} is no speed")]
     Speed(f64),
@@ -38,6 +36,7 @@ pub enum ReplayedError {
 /// What is known of one symbol before it is played.
 #[derive(Clone, Debug)]
 struct Known {
+    venue: String,
     native: String,
     price_scale: u8,
     size_scale: u8,
@@ -51,7 +50,7 @@ pub struct Replayed {
     paths: Vec<PathBuf>,
     options: SourceOptions,
     speed: f64,
-    venue: String,
+    venues: Vec<String>,
     known: Vec<Known>,
     first: Nanos,
 }
@@ -68,20 +67,17 @@ impl Replayed {
         let options = SourceOptions { decoders: 1, ..SourceOptions::default() };
         let mut source = source::open(paths, &options)?;
         let mut known: Vec<Known> = Vec::new();
-        let mut venue: Option<String> = None;
+        let mut venues: Vec<String> = Vec::new();
         let mut first = None;
         while let Some(batch) = source.next()? {
             for new in &batch.new_symbols {
-                let own = new.symbol.venue();
-                match &venue {
-                    Some(venue) if venue != own => {
-                        return Err(ReplayedError::Venues(venue.clone(), own.to_owned()));
-                    }
-                    _ => venue = Some(own.to_owned()),
+                let venue = new.symbol.venue().to_owned();
+                if !venues.contains(&venue) {
+                    venues.push(venue.clone());
                 }
                 let counts = new.trade_key == DuplicateKey::Contiguous;
                 let native = new.symbol.native().to_owned();
-                known.push(Known { native, price_scale: 0, size_scale: 0, counts });
+                known.push(Known { venue, native, price_scale: 0, size_scale: 0, counts });
             }
             for tick in batch.ticks.iter().filter(|tick| counts(tick)) {
                 first.get_or_insert(time_of(tick));
@@ -90,14 +86,14 @@ impl Replayed {
                 }
             }
         }
-        let (Some(venue), Some(first)) = (venue, first) else { return Err(ReplayedError::Empty) };
-        Ok(Replayed { paths: paths.to_vec(), options, speed, venue, known, first })
+        let first = first.ok_or(ReplayedError::Empty)?;
+        Ok(Replayed { paths: paths.to_vec(), options, speed, venues, known, first })
     }
 
-    /// The id of the venue that it comes from.
+    /// The ids of the venues that it comes from.
     #[must_use]
-    pub fn venue(&self) -> &str {
-        &self.venue
+    pub fn venues(&self) -> &[String] {
+        &self.venues
     }
 
     /// The symbols' names, as in the capture.
@@ -106,35 +102,70 @@ impl Replayed {
         self.known.iter().map(|known| known.native.clone()).collect()
     }
 
-    /// What is fixed about the symbols.
-    pub(super) fn instruments(&self) -> Vec<Instrument> {
-        let listed =
-            |known: &Known| Instrument::listed(known.native.clone(), known.price_scale, known.size_scale);
-        self.known.iter().map(listed).collect()
-    }
-
-    /// The events, from `start` on. A file that cannot be read any more ends them, and is told in the log.
-    pub(super) fn events(self: &Arc<Replayed>, start: Nanos) -> Played {
-        let source = source::open(&self.paths, &self.options);
-        let source =
-            source.map_err(|error| tracing::error!(%error, "the capture cannot be opened again")).ok();
-        Played {
-            replayed: Arc::clone(self),
-            source,
-            batch: None,
-            at: 0,
-            start,
-            received_at: start,
-            trades: vec![None; self.known.len()],
-            quotes: 0,
-            passed_over: 0,
-        }
+    /// What `venue` plays of it: all of a capture of one venue, its own part of one of several; `None` if it has none.
+    pub(super) fn part(self: &Arc<Replayed>, venue: &str) -> Option<Part> {
+        let all = self.venues.len() == 1;
+        let mut symbols = Vec::new();
+        let place = |(index, known): (usize, &Known)| {
+            (all || known.venue == venue).then(|| {
+                symbols.push(index);
+                symbols.len() as u32 - 1
+            })
+        };
+        let places = self.known.iter().enumerate().map(place).collect();
+        (!symbols.is_empty()).then(|| Part { replayed: Arc::clone(self), symbols, places })
     }
 
     /// When something of the capture's time `time` happens.
     fn moved(&self, time: Nanos, start: Nanos) -> Nanos {
         // A capture of a month is exact to a nanosecond.
         start.saturating_add(((time - self.first) as f64 / self.speed) as Nanos)
+    }
+}
+
+/// What one venue plays of a capture.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    replayed: Arc<Replayed>,
+    /// Its symbols, by their numbers in the capture.
+    symbols: Vec<usize>,
+    /// By a symbol's number in the capture: its number here.
+    places: Vec<Option<u32>>,
+}
+
+impl Part {
+    fn known(&self) -> impl Iterator<Item = &Known> {
+        self.symbols.iter().filter_map(|symbol| self.replayed.known.get(*symbol))
+    }
+
+    /// The symbols' names, as in the capture.
+    pub(super) fn natives(&self) -> Vec<String> {
+        self.known().map(|known| known.native.clone()).collect()
+    }
+
+    /// What is fixed about the symbols.
+    pub(super) fn instruments(&self) -> Vec<Instrument> {
+        let listed =
+            |known: &Known| Instrument::listed(known.native.clone(), known.price_scale, known.size_scale);
+        self.known().map(listed).collect()
+    }
+
+    /// The events, from `start` on. A file that cannot be read any more ends them, and is told in the log.
+    pub(super) fn events(&self, start: Nanos) -> Played {
+        let source = source::open(&self.replayed.paths, &self.replayed.options);
+        let source =
+            source.map_err(|error| tracing::error!(%error, "the capture cannot be opened again")).ok();
+        Played {
+            part: self.clone(),
+            source,
+            batch: None,
+            at: 0,
+            start,
+            received_at: start,
+            trades: vec![None; self.symbols.len()],
+            quotes: 0,
+            passed_over: 0,
+        }
     }
 }
 
@@ -173,7 +204,7 @@ fn at_scale(value: Decimal, scale: u8) -> Option<i64> {
 
 /// A capture being played.
 pub(super) struct Played {
-    replayed: Arc<Replayed>,
+    part: Part,
     source: Option<Source>,
     batch: Option<Batch>,
     at: usize,
@@ -188,12 +219,15 @@ pub(super) struct Played {
 impl Played {
     /// The next tick's event; `None` if it is none.
     fn event(&mut self, tick: &Tick, symbol: usize) -> Option<MarketEvent> {
-        let known = self.replayed.known.get(symbol)?;
+        let replayed = &self.part.replayed;
+        let place = (*self.part.places.get(symbol)?)?;
+        let known = replayed.known.get(symbol)?;
+        let trades = self.trades.get_mut(place as usize)?;
         let price = |value| at_scale(value, known.price_scale);
         let size = |value| at_scale(value, known.size_scale);
         let change = match &tick.event {
             Event::Trade(trade) => {
-                let last = self.trades[symbol];
+                let last = *trades;
                 let id = match trade.id().filter(|_| known.counts) {
                     Some(id) if last.is_some_and(|last| id <= last) => return None,
                     Some(id) => id,
@@ -206,7 +240,7 @@ impl Played {
                     size: size(trade.size())?,
                     buyer_is_maker,
                 };
-                self.trades[symbol] = Some(id);
+                *trades = Some(id);
                 change
             }
             Event::Quote(quote) => {
@@ -221,11 +255,11 @@ impl Played {
             }
             _ => return None,
         };
-        let exchange_ts = self.replayed.moved(tick.exchange_ts, self.start);
-        let received_at = self.replayed.moved(time_of(tick), self.start);
+        let exchange_ts = replayed.moved(tick.exchange_ts, self.start);
+        let received_at = replayed.moved(time_of(tick), self.start);
         self.received_at = received_at.max(self.received_at.saturating_add(1));
         let exchange_ts = exchange_ts - exchange_ts.rem_euclid(MILLI);
-        Some(MarketEvent { exchange_ts, received_at: self.received_at, symbol: symbol as u32, change })
+        Some(MarketEvent { exchange_ts, received_at: self.received_at, symbol: place, change })
     }
 
     /// The next tick that counts, and its symbol.

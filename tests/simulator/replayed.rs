@@ -50,7 +50,7 @@ fn trades_of(events: &[MarketEvent]) -> Trades {
 
 async fn served(venue: &str, path: PathBuf, speed: f64) -> (Client, Simulator) {
     let replayed = Replayed::open(&[path], speed).unwrap();
-    assert_eq!(replayed.venue(), "binance");
+    assert_eq!(replayed.venues(), ["binance"]);
     let natives = replayed.natives();
     assert_eq!(natives.len(), 5);
     let spec = SimulatorSpec { events: None, ..spec(venue, "", 0) };
@@ -102,6 +102,45 @@ async fn times_are_of_now_and_go_as_fast_as_asked_for() {
         count += 1;
     }
     assert!(count > 500);
+}
+
+/// A file of rows without receive times and without a venue, and one of frames: each venue has its own symbols.
+#[tokio::test]
+async fn files_of_several_venues_are_played_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |symbol: &str, first: u32| -> String {
+        let row = |at: u32| {
+            format!("{},{symbol},{at},{}.5,0.25,buy\n", 1_750_000_000_000u64 + u64::from(at), 100 + at)
+        };
+        (first..first + 40).map(row).collect()
+    };
+    let path = folder.path().join("trades.csv");
+    let header = "time,symbol,id,price,qty,side\n";
+    std::fs::write(&path, format!("{header}{}{}", rows("kraken:BTC/USD", 1), rows("okx:BTC-USDT", 41)))
+        .unwrap();
+    let replayed = Replayed::open(&[path], 10.0).unwrap();
+    assert_eq!(replayed.venues(), ["kraken", "okx"]);
+    let absent = Simulator::replay(spec("deribit", "", 0), replayed.clone()).err().unwrap();
+    assert!(
+        matches!(&absent, SimulatorError::Absent(venue, all) if venue == "deribit" && all == "kraken, okx")
+    );
+    let venues = vec!["kraken".to_owned(), "okx".to_owned()];
+    let spec = SimulatorSpec { venues, events: None, opens_with: 1, ..spec("kraken", "", 0) };
+    let simulator = Simulator::replay(spec, replayed).unwrap();
+    for (venue, native, count) in [("kraken", "BTC/USD", 40), ("okx", "BTC-USDT", 40)] {
+        let path = socket_path(feeds::venues::by_id(venue).unwrap());
+        let mut client = Client::connect(&simulator, venue, path).await.unwrap();
+        client.subscribe(&[Stream::new(native, Channel::Trades)]).await;
+        assert_eq!(client.run_out().await, End::Closed(1001), "{venue}");
+        assert_eq!(client.out.ticks.len(), count, "{venue}");
+        assert!(client.out.ticks.iter().all(|tick| client.native(tick) == native));
+    }
+    assert!(
+        simulator
+            .stop()
+            .iter()
+            .all(|totals| totals.made.symbols.len() == 1 && totals.made.ticks() == (40, 0))
+    );
 }
 
 #[test]
