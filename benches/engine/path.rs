@@ -164,6 +164,7 @@ fn setup() -> Setup {
         feeds: vec![feed],
         ledgers: Vec::new(),
         keep_ticks: false,
+        journal: None,
         board: FigureBoard::default(),
     }
 }

@@ -68,15 +68,9 @@ impl SymbolActor {
             result.fault = Some(Fault { symbol, number: at, cause });
             return;
         }
-        for emission in &outcomes.windows {
-            result.emissions.push(emission, self.plan.windows()[emission.window].size);
-        }
-        result.late = outcomes.late;
-        result.gaps = outcomes.gaps;
+        *result = ShareResult::of(result.symbol, outcomes, &self.plan);
         if apply.permit.epoch().snapshot {
-            let mut bytes = Vec::new();
-            self.state.encode(&mut bytes);
-            result.snapshot = Some((bytes, *self.state.ledger()));
+            result.take_snapshot(&self.state);
         }
     }
 

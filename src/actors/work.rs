@@ -8,10 +8,11 @@ use feeds::symbol::Symbol;
 use feeds::tick::Tick;
 
 use crate::schema::rows::Emissions;
-use crate::symbol::GapChange;
 use crate::symbol::ledger::Ledger;
+use crate::symbol::{GapChange, Outcomes, SymbolState};
 use crate::tape::Epoch;
 use crate::tape::epoch::Share;
+use crate::window::Plan;
 
 /// An epoch in flight.
 pub struct Work {
@@ -53,6 +54,24 @@ pub struct ShareResult {
 }
 
 impl ShareResult {
+    /// What came of applying entries to the symbol of this number.
+    #[must_use]
+    pub fn of(symbol: u32, outcomes: Outcomes, plan: &Plan) -> ShareResult {
+        let mut emissions = Emissions::default();
+        for emission in &outcomes.windows {
+            emissions.push(emission, plan.windows()[emission.window].size);
+        }
+        let Outcomes { late, gaps, .. } = outcomes;
+        ShareResult { symbol, emissions, late, gaps, snapshot: None, fault: None }
+    }
+
+    /// Adds the state as it is now.
+    pub fn take_snapshot(&mut self, state: &SymbolState) {
+        let mut bytes = Vec::new();
+        state.encode(&mut bytes);
+        self.snapshot = Some((bytes, *state.ledger()));
+    }
+
     fn is_empty(&self) -> bool {
         self.emissions.heads.is_empty()
             && self.late.is_empty()

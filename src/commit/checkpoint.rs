@@ -2,6 +2,7 @@
 
 use ::feeds::tick::Tick;
 
+use super::journal::tape_key;
 use crate::actors::work::ShareResult;
 use crate::config::limits::BLOCK_WINDOWS;
 use crate::schema::feeds::Feed;
@@ -25,6 +26,10 @@ pub struct Checkpoint {
     pub latency: Option<Vec<u8>>,
     /// Chunks of the tape, if ticks are kept.
     pub chunks: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Blocks of windows whose rows are in here, too.
+    pub superseded: Vec<Vec<u8>>,
+    /// Entries of the tape that nothing needs any more: the first, and the one behind the last.
+    pub past: Option<(u64, u64)>,
 }
 
 /// Where one emission lies.
@@ -45,9 +50,19 @@ impl Checkpoint {
     #[must_use]
     pub fn batch(&self, run: &Run) -> Batch {
         let mut batch = Batch::default();
-        self.put_windows(run.applied, &mut batch);
+        if let Some((from, to)) = self.past {
+            batch.delete_range(Family::Tape, tape_key(from), tape_key(to));
+        }
+        // A block of this checkpoint may have the key of one that goes: it comes behind.
+        for key in &self.superseded {
+            batch.delete(Family::Windows, key.clone());
+        }
+        put_windows(&self.results, run.applied, &mut batch);
         for result in &self.results {
-            put_result(result, &mut batch);
+            if let Some((snapshot, _)) = &result.snapshot {
+                batch.put(Family::State, Key::default().u32(result.symbol).bytes(), snapshot.clone());
+            }
+            put_findings(result, &mut batch);
         }
         for joined in &self.joined {
             batch.put(Family::Meta, symbols::key(joined.number), symbols::encode(joined));
@@ -65,39 +80,41 @@ impl Checkpoint {
         batch.put(Family::Meta, run.key(), run.encode());
         batch
     }
-
-    fn put_windows(&self, number: u64, batch: &mut Batch) {
-        let mut places: Vec<Place<'_>> = Vec::new();
-        for result in &self.results {
-            let symbol = result.symbol;
-            places.extend(result.emissions.heads.iter().map(|head| Place {
-                head: *head,
-                symbol,
-                bytes: result.emissions.bytes(head),
-            }));
-        }
-        places.sort_unstable_by_key(|place| {
-            (place.head.window, place.symbol, place.head.start, place.head.revision)
-        });
-        for group in places.chunk_by(|a, b| (a.head.window, a.symbol) == (b.head.window, b.symbol)) {
-            for (part, places) in group.chunks(BLOCK_WINDOWS).enumerate() {
-                let mut block = Block::default();
-                for place in places {
-                    block.push(place.head.start, place.bytes);
-                }
-                let (window, symbol) = (places[0].head.window, places[0].symbol);
-                let part = u16::try_from(part).unwrap_or(u16::MAX);
-                let (key, value) = block.take(window, symbol, number, part);
-                batch.put(Family::Windows, key, value);
-            }
-        }
-    }
 }
 
-fn put_result(result: &ShareResult, batch: &mut Batch) {
-    if let Some((snapshot, _)) = &result.snapshot {
-        batch.put(Family::State, Key::default().u32(result.symbol).bytes(), snapshot.clone());
+/// Puts the windows of `results` into blocks, as of entry `number`; the blocks' keys.
+pub(super) fn put_windows(results: &[ShareResult], number: u64, batch: &mut Batch) -> Vec<Vec<u8>> {
+    let mut places: Vec<Place<'_>> = Vec::new();
+    for result in results {
+        let symbol = result.symbol;
+        places.extend(result.emissions.heads.iter().map(|head| Place {
+            head: *head,
+            symbol,
+            bytes: result.emissions.bytes(head),
+        }));
     }
+    places.sort_unstable_by_key(|place| {
+        (place.head.window, place.symbol, place.head.start, place.head.revision)
+    });
+    let mut keys = Vec::new();
+    for group in places.chunk_by(|a, b| (a.head.window, a.symbol) == (b.head.window, b.symbol)) {
+        for (part, places) in group.chunks(BLOCK_WINDOWS).enumerate() {
+            let mut block = Block::default();
+            for place in places {
+                block.push(place.head.start, place.bytes);
+            }
+            let (window, symbol) = (places[0].head.window, places[0].symbol);
+            let part = u16::try_from(part).unwrap_or(u16::MAX);
+            let (key, value) = block.take(window, symbol, number, part);
+            keys.push(key.clone());
+            batch.put(Family::Windows, key, value);
+        }
+    }
+    keys
+}
+
+/// Puts late ticks and gaps.
+pub(super) fn put_findings(result: &ShareResult, batch: &mut Batch) {
     for (number, tick) in &result.late {
         put_late(result.symbol, *number, tick, batch);
     }

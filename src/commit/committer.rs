@@ -6,13 +6,13 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use feeds::frame::FrameCounts;
-use feeds::tick::Tick;
 
 use super::checkpoint::Checkpoint;
 use super::figures::{FigureBoard, Figures};
-use super::writer::{Order, Written, write_all};
+use super::journal::Journal;
+use super::writer::{Durability, Order, Written, write_all};
 use crate::actors::credit::Credit;
-use crate::actors::work::{Fault, Work};
+use crate::actors::work::{Fault, ShareResult, Work};
 use crate::clock::{self, Stamp};
 use crate::config::limits::{EPOCHS_IN_FLIGHT, TAPE_CHUNK_TICKS};
 use crate::latency::{Latencies, Stage};
@@ -20,6 +20,7 @@ use crate::schema::Key;
 use crate::schema::feeds::Feed;
 use crate::schema::run::{Progress, Run};
 use crate::schema::ticks::Chunk;
+use crate::source::NewInput;
 use crate::store::{Batch, Family, Store, StoreError};
 use crate::symbol::Entry;
 use crate::symbol::ledger::Ledger;
@@ -39,6 +40,8 @@ pub struct Setup {
     pub ledgers: Vec<Ledger>,
     /// Store the ticks too.
     pub keep_ticks: bool,
+    /// Commit each epoch; without it only checkpoints are.
+    pub journal: Option<Journal>,
     /// Where those who watch find what is committed.
     pub board: FigureBoard,
 }
@@ -135,9 +138,10 @@ fn run(setup: Setup, credit: &Credit, finished: &Receiver<Arc<Work>>) -> Result<
     let (orders, to_write) = bounded(1);
     let (written, news) = bounded(4);
     let store = Arc::clone(&setup.store);
+    let durability = Durability::of(setup.journal.as_ref());
     let writer = std::thread::Builder::new()
         .name("writer".to_owned())
-        .spawn(move || write_all(&store, &to_write, &written).map_err(CommitError::from));
+        .spawn(move || write_all(&store, &to_write, &written, &durability).map_err(CommitError::from));
     let writer = writer.map_err(|_| CommitError::Panicked("start of the writer"))?;
     let mut stage = OrderedStage::new(setup);
     let mut result = Ok(());
@@ -173,6 +177,7 @@ struct OrderedStage {
     waiting: BTreeMap<(u64, u64), Arc<Work>>,
     checkpoint: Checkpoint,
     chunk: Option<Chunk>,
+    journal: Option<Journal>,
     feeds: Vec<Feed>,
     counts: Vec<FrameCounts>,
     ledgers: Vec<Ledger>,
@@ -193,6 +198,7 @@ impl OrderedStage {
             waiting: BTreeMap::new(),
             checkpoint: Checkpoint::default(),
             chunk: setup.keep_ticks.then(Chunk::default),
+            journal: setup.journal,
             counts: vec![FrameCounts::default(); setup.feeds.len()],
             feeds: setup.feeds,
             ledgers: setup.ledgers,
@@ -245,26 +251,54 @@ impl OrderedStage {
                 self.ledgers[symbol] = *ledger;
             }
         }
-        self.checkpoint.results.extend(results);
-        self.checkpoint.joined.extend(work.epoch.joined.iter().cloned());
         for input in &work.epoch.inputs {
-            let venue = Some(input.venue.to_owned());
-            let feed = Feed { name: input.name.clone(), format: "live".to_owned(), venue, ..Feed::default() };
-            if self.feeds.len() <= input.number {
-                self.feeds.resize(input.number + 1, Feed::default());
-                self.counts.resize(input.number + 1, FrameCounts::default());
-            }
-            self.feeds[input.number] = feed;
+            self.open(input);
         }
         for (file, counts) in &work.epoch.frames {
             if let Some(total) = self.counts.get_mut(*file) {
                 total.merge(counts);
             }
         }
+        self.enter(&work.epoch, &results)?;
+        self.checkpoint.results.extend(results);
+        self.checkpoint.joined.extend(work.epoch.joined.iter().cloned());
         self.time(&work.epoch);
         if let Some(chunk) = &mut self.chunk {
             keep_ticks(&work.epoch, chunk, &mut self.checkpoint.chunks);
         }
+        Ok(())
+    }
+
+    /// A connection opened.
+    fn open(&mut self, input: &NewInput) {
+        let venue = Some(input.venue.to_owned());
+        let feed = Feed { name: input.name.clone(), format: "live".to_owned(), venue, ..Feed::default() };
+        if self.feeds.len() <= input.number {
+            self.feeds.resize(input.number + 1, Feed::default());
+            self.counts.resize(input.number + 1, FrameCounts::default());
+        }
+        self.feeds[input.number] = feed;
+    }
+
+    /// Enters an epoch in the journal, if there is one.
+    fn enter(&mut self, epoch: &Epoch, results: &[ShareResult]) -> Result<(), CommitError> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let opened = epoch.inputs.iter().map(|input| input.number);
+        let mut changed: Vec<usize> = opened.chain(epoch.frames.iter().map(|(file, _)| *file)).collect();
+        changed.sort_unstable();
+        changed.dedup();
+        let feeds = changed
+            .into_iter()
+            .filter_map(|input| Some((input, self.feeds.get(input)?.clone().with(self.counts.get(input)?))));
+        journal.commit(epoch, results, &feeds.collect::<Vec<_>>())?;
+        let now = clock::stamp();
+        for arrival in &epoch.arrivals {
+            let venue = self.feeds.get(arrival.file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+            let waited = now.since(Stamp::of(arrival.entered));
+            self.interval.record_n(Stage::Committed, venue, waited, arrival.ticks);
+        }
+        self.summary.applied = self.summary.applied.max(epoch.end.saturating_sub(1));
+        self.board.commit(self.summary.applied);
         Ok(())
     }
 
@@ -279,7 +313,9 @@ impl OrderedStage {
             record(Stage::Decoded, Stamp::of(arrival.decoded));
             record(Stage::Sequenced, epoch.sequenced.map_or(now, Stamp::of));
             record(Stage::Applied, now);
-            self.arrivals.push((arrival.file, arrival.ticks, entered));
+            if self.journal.is_none() {
+                self.arrivals.push((arrival.file, arrival.ticks, entered));
+            }
         }
         for (file, sample, ticks) in &epoch.crossings {
             let venue = self.feeds.get(*file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
@@ -290,7 +326,7 @@ impl OrderedStage {
     /// Hears from the writer what is committed.
     fn hear(&mut self, news: &Receiver<Written>) {
         for written in news.try_iter() {
-            self.summary.applied = written.applied;
+            self.summary.applied = self.summary.applied.max(written.applied);
             let Some(InWriting { arrivals, figures, interval }) = self.in_writing.pop_front() else {
                 continue;
             };
@@ -310,6 +346,9 @@ impl OrderedStage {
         let ledger = self.audit()?;
         if let Some((key, value)) = self.chunk.as_mut().and_then(Chunk::take) {
             self.checkpoint.chunks.push((key, value));
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.retire(self.run.applied, &mut self.checkpoint);
         }
         let feeds = self.feeds.iter().zip(&self.counts);
         self.checkpoint.feeds = feeds.map(|(feed, counts)| feed.clone().with(counts)).collect();
@@ -391,18 +430,18 @@ impl OrderedStage {
 
 /// Appends the ticks of an epoch to the tape's chunks, in tape order.
 fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u8>)>) {
-    let mut order: Vec<(u64, u32, &Tick)> = Vec::with_capacity(epoch.entries.len());
+    let mut order: Vec<(u64, u32, &Entry)> = Vec::with_capacity(epoch.entries.len());
     for share in &epoch.shares {
         for sequenced in epoch.of(share) {
-            if let Entry::Tick(tick) = &sequenced.entry {
-                order.push((sequenced.number, share.symbol, tick));
+            if matches!(sequenced.entry, Entry::Tick(_)) {
+                order.push((sequenced.number, share.symbol, &sequenced.entry));
             }
         }
     }
     order.sort_unstable_by_key(|(number, _, _)| *number);
-    for (number, symbol, tick) in order {
-        chunk.push(number, symbol, tick);
-        if chunk.ticks() >= TAPE_CHUNK_TICKS {
+    for (number, symbol, entry) in order {
+        chunk.push(number, symbol, entry);
+        if chunk.entries() >= TAPE_CHUNK_TICKS {
             chunks.extend(chunk.take());
         }
     }

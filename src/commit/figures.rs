@@ -48,8 +48,15 @@ impl FigureBoard {
     pub(super) fn publish(&self, figures: Figures, interval: &Latencies) {
         let mut shown = self.figures();
         let latencies = std::mem::take(&mut shown.latencies);
-        *shown = Figures { latencies, checkpoints: shown.checkpoints + 1, ..figures };
+        // Epochs behind it may be in the database already.
+        let applied = figures.applied.max(shown.applied);
+        *shown = Figures { latencies, applied, checkpoints: shown.checkpoints + 1, ..figures };
         add(&mut shown, interval);
+    }
+
+    /// Entries up to this one are in the database.
+    pub(super) fn commit(&self, applied: u64) {
+        self.figures().applied = applied;
     }
 
     /// Latencies that were known only after their checkpoint.

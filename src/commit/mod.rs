@@ -7,6 +7,8 @@
 pub mod checkpoint;
 pub mod committer;
 pub mod figures;
+pub mod journal;
+pub mod recovery;
 pub mod writer;
 
 pub use checkpoint::Checkpoint;

@@ -1,13 +1,15 @@
 //! The one that writes: a checkpoint at a time, trying again for a while when the disk is full.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::checkpoint::Checkpoint;
+use super::journal::{Journal, Unsynced};
 use crate::clock::{self, Stamp};
-use crate::config::limits::DISK_FULL_RETRY;
+use crate::config::limits::{DISK_FULL_RETRY, DISK_FULL_WAIT, SYNC_EVERY};
 use crate::schema::run::Run;
 use crate::store::{Store, StoreError};
 
@@ -27,6 +29,23 @@ pub struct Written {
     pub at: Stamp,
 }
 
+/// What is synced when.
+pub enum Durability {
+    /// Each checkpoint, as it is committed: nothing else is written.
+    Checkpoints,
+    /// Each checkpoint, behind its commit, so that nobody who commits meanwhile waits for the disk; and what the journal
+    /// has committed, every [`SYNC_EVERY`]. Without a mark the journal does it itself.
+    Journal(Option<Unsynced>),
+}
+
+impl Durability {
+    /// That of a run with this journal, if it has one.
+    #[must_use]
+    pub fn of(journal: Option<&Journal>) -> Durability {
+        journal.map_or(Durability::Checkpoints, |journal| Durability::Journal(journal.unsynced()))
+    }
+}
+
 /// Writes orders until there are none. `written` hears of each.
 ///
 /// # Errors
@@ -35,15 +54,45 @@ pub fn write_all(
     store: &Arc<dyn Store>,
     orders: &Receiver<Order>,
     written: &Sender<Written>,
+    durability: &Durability,
 ) -> Result<(), StoreError> {
-    let patience = Duration::from_nanos(DISK_FULL_RETRY as u64);
-    for order in orders {
+    let patience = Duration::from_nanos(match durability {
+        Durability::Checkpoints => DISK_FULL_RETRY as u64,
+        Durability::Journal(_) => DISK_FULL_WAIT as u64,
+    });
+    while let Some(order) = next(store, orders, durability)? {
         let run = Run { committed_at: clock::wall(), ..order.run };
         let batch = order.checkpoint.batch(&run);
-        store.commit_within(&batch, true, patience)?;
+        match durability {
+            Durability::Checkpoints => store.commit_within(&batch, true, patience)?,
+            Durability::Journal(_) => {
+                store.commit_within(&batch, false, patience)?;
+                store.sync()?;
+            }
+        }
         if written.send(Written { applied: run.applied, at: clock::stamp() }).is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// The next order; syncs what was committed while there is none.
+fn next(
+    store: &Arc<dyn Store>,
+    orders: &Receiver<Order>,
+    durability: &Durability,
+) -> Result<Option<Order>, StoreError> {
+    let Durability::Journal(Some(unsynced)) = durability else { return Ok(orders.recv().ok()) };
+    loop {
+        match orders.recv_timeout(Duration::from_nanos(SYNC_EVERY as u64)) {
+            Ok(order) => return Ok(Some(order)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                if unsynced.swap(false, Ordering::AcqRel) {
+                    store.sync()?;
+                }
+            }
+        }
+    }
 }

@@ -58,6 +58,9 @@ pub const SYNC_EVERY: Nanos = SECOND / 10;
 /// How long a batch is tried again when the disk is full, before the run gives up (resumable).
 pub const DISK_FULL_RETRY: Nanos = 5 * SECOND;
 
+/// The same for a live run, which has nowhere to come by its input again: until somebody makes room, or stops it.
+pub const DISK_FULL_WAIT: Nanos = 3_600 * SECOND;
+
 const _: () = assert!(CHECKPOINT_ENTRIES >= EPOCH_TICKS_MAX as u64);
 const _: () = assert!(CHECKPOINT_ENTRIES_RANGE.0 <= CHECKPOINT_ENTRIES);
 const _: () = assert!(CHECKPOINT_ENTRIES <= CHECKPOINT_ENTRIES_RANGE.1);

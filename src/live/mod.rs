@@ -16,13 +16,15 @@ use crate::actors::credit::Credit;
 use crate::actors::{Engine, EngineError, EngineOptions};
 use crate::clock::{self, Stamp};
 use crate::commit::figures::FigureBoard;
+use crate::commit::journal::Journal;
+use crate::commit::recovery::{Recovered, RecoveryError, recover};
 use crate::commit::{CommitError, Committer, Setup, Summary};
-use crate::config::Config;
+use crate::config::{Config, Durability};
 use crate::feed::delivery::Delivery;
 use crate::feed::intake::Intake;
 use crate::replay::plan::{self, Mode, PlanError};
 use crate::source::SourceOptions;
-use crate::store::Store;
+use crate::store::{Batch, Family, Store, StoreError};
 use crate::tape::{Cut, Epoch, Sequencer};
 use pulse::{Heart, Pulse};
 use recorder::{RecordError, Recorder};
@@ -33,6 +35,12 @@ pub enum LiveError {
     /// It cannot be done on this database.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The last run ended without a checkpoint and cannot be recovered.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The commit failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -82,6 +90,14 @@ impl Deck {
         recorder: Option<Recorder>,
     ) -> Result<Deck, LiveError> {
         let plan = Arc::new(plan::plan_of(&options.config));
+        // With another configuration the snapshots cannot be read; that is told below.
+        if let Some(last) = plan::runs(&**store)?.pop()
+            && last.config == options.config.canonical()
+            && let Some(recovered) = recover(store, &plan, &last)?
+        {
+            let Recovered { entries, applied, faults } = &recovered;
+            tracing::warn!(entries, applied, ?faults, "the last run ended without a checkpoint: recovered");
+        }
         let job = plan::job(store, &plan, &options.config, &[], &SourceOptions::default(), Mode::Live)?;
         let engine = &options.config.engine;
         let (first, applied) = (job.run.first, job.run.applied);
@@ -89,6 +105,12 @@ impl Deck {
             Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
         let (credit, board) = (Credit::default(), FigureBoard::default());
         let pulse = Pulse::new(job.run.number, first.saturating_sub(1), credit.clone(), board.clone());
+        let mut begun = Batch::default();
+        begun.put(Family::Meta, job.run.key(), job.run.encode());
+        store.commit(&begun, true)?;
+        let always = engine.sync == Durability::Always;
+        let place = (job.run.number, job.run.applied, job.run.ticks_before);
+        let journal = Some(Journal::new(Arc::clone(store), place, always));
         let setup = Setup {
             store: Arc::clone(store),
             first,
@@ -96,6 +118,7 @@ impl Deck {
             feeds: Vec::new(),
             ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
             keep_ticks: false,
+            journal,
             board,
         };
         let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;

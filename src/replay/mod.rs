@@ -226,6 +226,7 @@ fn start_committer(
         feeds: feeds.collect(),
         ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
         keep_ticks: options.keep_ticks,
+        journal: None,
         board: FigureBoard::default(),
     };
     Committer::start(setup, credit.clone()).map_err(ReplayError::Threads)

@@ -6,9 +6,10 @@
 //! | `state` | symbol u32 | snapshot, [`crate::symbol::snapshot`] |
 //! | `late` | symbol u32, exchange time i64, tape number u64 | [`ticks`] |
 //! | `gaps` | symbol u32, then as [`gaps`] says | [`gaps`] |
-//! | `tape` | tape number u64 of the chunk's first tick | [`ticks`] |
+//! | `tape` | tape number u64 of the chunk's first entry | [`ticks`] |
 //! | `latency` | time of the checkpoint i64 | [`crate::latency`] |
 //! | `meta` | `schema` | the format of the database ([`crate::store`]) |
+//! | `meta` | `head` | [`head`] |
 //! | `meta` | `run/` and its number u32 | [`run`] |
 //! | `meta` | `symbol/` and its number u32 | [`symbols`] |
 //! | `meta` | `feed/`, number of the run u32, of the input u32 | [`feeds`] |
@@ -18,6 +19,7 @@
 
 pub mod feeds;
 pub mod gaps;
+pub mod head;
 pub mod rows;
 pub mod run;
 pub mod symbols;

@@ -1,10 +1,12 @@
-//! Ticks that are kept: chunks of the tape, and late ones.
+//! Entries that are kept: chunks of the tape, and late ticks.
 //!
 //! # Bytes
 //! A tick: kind (0 trade, 1 quote, 2 rejected) with bit 4 if not timed and bit 5 if history, bit 6 if
 //! excluded; exchange time; option of
-//! receive time; then the trade, the quote, or nothing. A chunk: version 1, number of ticks, then each: tape number −
-//! number of the one before (the first: 0 from the key), symbol, tick. A late tick: version 1, tick.
+//! receive time; then the trade, the quote, or nothing. Other entries: kind (3 clock, 4 outage, 5 end), then the
+//! frontier of the clock, or the outage's time, channels and cause, or nothing. A chunk: version 2 (version 1 has ticks
+//! only), number of entries, then each: tape number − number of the one before (the first: 0 from the key), symbol,
+//! entry. An entry that concerns several symbols stands there once for each. A late tick: version 1, tick.
 
 use feeds::symbol::SymbolId;
 use feeds::tick::{Event, Rejection, Tick};
@@ -12,9 +14,16 @@ use feeds::time::Nanos;
 
 use super::Key;
 use crate::codec::{CodecError, Put, Reader};
+use crate::symbol::Entry;
+use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::symbol::snapshot::{decode_quote, decode_trade, encode_quote, encode_trade};
 
+const CHUNK: u8 = 2;
+const CHUNK_OF_TICKS: u8 = 1;
 const VERSION: u8 = 1;
+const CLOCK: u8 = 3;
+const OUTAGE: u8 = 4;
+const END: u8 = 5;
 const UNTIMED: u8 = 1 << 4;
 const HISTORY: u8 = 1 << 5;
 const EXCLUDED: u8 = 1 << 6;
@@ -24,33 +33,46 @@ const EXCLUDED: u8 = 1 << 6;
 pub struct Chunk {
     first: Option<u64>,
     last: u64,
-    ticks: u64,
+    entries: u64,
     bytes: Vec<u8>,
 }
 
 impl Chunk {
-    /// Ticks in it.
+    /// Entries in it.
     #[must_use]
-    pub fn ticks(&self) -> u64 {
-        self.ticks
+    pub fn entries(&self) -> u64 {
+        self.entries
     }
 
-    /// Appends a tick; numbers increase.
-    pub fn push(&mut self, number: u64, symbol: u32, tick: &Tick) {
+    /// Appends an entry; numbers do not decrease.
+    pub fn push(&mut self, number: u64, symbol: u32, entry: &Entry) {
         let first = *self.first.get_or_insert(number);
         self.bytes.put_u64(number - self.last.max(first));
         self.bytes.put_u64(u64::from(symbol));
-        encode_tick(tick, &mut self.bytes);
+        match entry {
+            Entry::Tick(tick) => encode_tick(tick, &mut self.bytes),
+            Entry::Clock(frontier) => {
+                self.bytes.put_u8(CLOCK);
+                self.bytes.put_i64(*frontier);
+            }
+            Entry::Outage(outage) => {
+                self.bytes.put_u8(OUTAGE);
+                self.bytes.put_i64(outage.since);
+                self.bytes.put_u8(outage.channels.bits());
+                self.bytes.put_u8(outage.cause as u8);
+            }
+            Entry::End => self.bytes.put_u8(END),
+        }
         self.last = number;
-        self.ticks += 1;
+        self.entries += 1;
     }
 
-    /// Its key and value, if it has ticks. What is left is empty.
+    /// Its key and value, if it has entries. What is left is empty.
     pub fn take(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
         let first = self.first.take()?;
         let mut value = Vec::with_capacity(self.bytes.len() + 8);
-        value.put_u8(VERSION);
-        value.put_u64(self.ticks);
+        value.put_u8(CHUNK);
+        value.put_u64(self.entries);
         value.append(&mut self.bytes);
         *self = Chunk::default();
         Some((Key::default().u64(first).bytes(), value))
@@ -62,19 +84,47 @@ impl Chunk {
 /// # Errors
 /// [`CodecError`] if the bytes are no chunk.
 pub fn decode_chunk(key: &[u8], value: &[u8]) -> Result<Vec<(u64, Tick)>, CodecError> {
+    let entries = decode_entries(key, value)?.into_iter();
+    let ticks = entries.filter_map(|(number, _, entry)| match entry {
+        Entry::Tick(tick) => Some((number, tick)),
+        _ => None,
+    });
+    Ok(ticks.collect())
+}
+
+/// The entries of a chunk with their numbers and the symbols that they concern.
+///
+/// # Errors
+/// [`CodecError`] if the bytes are no chunk.
+pub fn decode_entries(key: &[u8], value: &[u8]) -> Result<Vec<(u64, u32, Entry)>, CodecError> {
     let mut number = super::u64_at(key, 0)?;
     let mut from = Reader::new(value);
-    if from.u8()? != VERSION {
+    let version = from.u8()?;
+    if version != CHUNK && version != CHUNK_OF_TICKS {
         return Err(CodecError::Invalid);
     }
     let count = from.u64()?;
-    let mut ticks = Vec::new();
+    let mut entries = Vec::new();
     for _ in 0..count {
         number = from.u64()?.checked_add(number).ok_or(CodecError::Invalid)?;
         let symbol = u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid)?;
-        ticks.push((number, decode_tick(SymbolId(symbol), &mut from)?));
+        entries.push((number, symbol, decode_entry(SymbolId(symbol), &mut from)?));
     }
-    if from.is_empty() { Ok(ticks) } else { Err(CodecError::Invalid) }
+    if from.is_empty() { Ok(entries) } else { Err(CodecError::Invalid) }
+}
+
+fn decode_entry(symbol: SymbolId, from: &mut Reader<'_>) -> Result<Entry, CodecError> {
+    let kind = from.u8()?;
+    Ok(match kind {
+        CLOCK => Entry::Clock(from.i64()?),
+        OUTAGE => Entry::Outage(Outage {
+            since: from.i64()?,
+            channels: Channels::from_bits(from.u8()?),
+            cause: Cause::ALL.get(usize::from(from.u8()?)).copied().ok_or(CodecError::Invalid)?,
+        }),
+        END => Entry::End,
+        _ => Entry::Tick(decode_tick(kind, symbol, from)?),
+    })
 }
 
 /// The key of a late tick.
@@ -100,7 +150,7 @@ pub fn decode_late(key: &[u8], value: &[u8]) -> Result<(u64, Tick), CodecError> 
     if from.u8()? != VERSION {
         return Err(CodecError::Invalid);
     }
-    let tick = decode_tick(SymbolId(super::u32_at(key, 0)?), &mut from)?;
+    let tick = decode_tick(from.u8()?, SymbolId(super::u32_at(key, 0)?), &mut from)?;
     if from.is_empty() { Ok((super::u64_at(key, 12)?, tick)) } else { Err(CodecError::Invalid) }
 }
 
@@ -125,8 +175,7 @@ fn encode_tick(tick: &Tick, out: &mut Vec<u8>) {
     }
 }
 
-fn decode_tick(symbol: SymbolId, from: &mut Reader<'_>) -> Result<Tick, CodecError> {
-    let kind = from.u8()?;
+fn decode_tick(kind: u8, symbol: SymbolId, from: &mut Reader<'_>) -> Result<Tick, CodecError> {
     let exchange_ts = from.i64()?;
     let received_at = match from.u8()? {
         0 => None,

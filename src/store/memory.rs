@@ -42,6 +42,10 @@ impl Store for MemoryStore {
 
     fn commit(&self, batch: &Batch, _sync: bool) -> Result<(), StoreError> {
         let mut families = self.families.write().unwrap_or_else(PoisonError::into_inner);
+        for (family, from, to) in batch.ranges() {
+            let map = Arc::make_mut(&mut families[*family as usize]);
+            map.retain(|key, _| !(from.as_slice() <= &**key && &**key < to.as_slice()));
+        }
         for (family, key, value) in &batch.changes {
             let map = Arc::make_mut(&mut families[*family as usize]);
             match value {

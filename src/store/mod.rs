@@ -173,6 +173,8 @@ pub type Change = (Family, Vec<u8>, Option<Vec<u8>>);
 /// Changes that are made together or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
+    /// Ranges of keys that go, before anything else is changed.
+    ranges: Vec<(Family, Vec<u8>, Vec<u8>)>,
     changes: Vec<Change>,
 }
 
@@ -187,10 +189,21 @@ impl Batch {
         self.changes.push((family, key, None));
     }
 
+    /// Removes the keys with `from <= key < to`, those that this batch sets excepted.
+    pub fn delete_range(&mut self, family: Family, from: Vec<u8>, to: Vec<u8>) {
+        self.ranges.push((family, from, to));
+    }
+
     /// True if it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.ranges.is_empty()
+    }
+
+    /// The ranges that go.
+    #[must_use]
+    pub fn ranges(&self) -> &[(Family, Vec<u8>, Vec<u8>)] {
+        &self.ranges
     }
 
     /// Bytes of all keys and values.

@@ -92,6 +92,9 @@ impl Store for RocksStore {
         let bytes = batch.bytes();
         let capacity = usize::try_from(bytes).unwrap_or(0) + changes.len() * CHANGE_OVERHEAD;
         let mut writes = WriteBatch::with_capacity_bytes(capacity);
+        for (family, from, to) in batch.ranges() {
+            writes.delete_range_cf(handle(&self.db, &self.path, *family)?, from, to);
+        }
         for changes in changes.chunk_by(|a, b| a.0 == b.0) {
             let Some((family, ..)) = changes.first() else { continue };
             let handle = handle(&self.db, &self.path, *family)?;

@@ -72,7 +72,7 @@ impl Connection {
 }
 
 /// A market over three sockets, two at a time, with reconnects, alarms and a timer; cut into deliveries by `seed`.
-fn deliveries(seed: u64, lines: usize) -> Vec<Delivery> {
+pub(crate) fn deliveries(seed: u64, lines: usize) -> Vec<Delivery> {
     let made = made(Kind::Capture, seed, lines);
     let parsed = made.lines.iter().map(|line| {
         let space = line.iter().position(|byte| *byte == b' ').unwrap();
@@ -123,7 +123,7 @@ fn recording(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn live_options(workers: usize, cut: Cut) -> LiveOptions {
+pub(crate) fn live_options(workers: usize, cut: Cut) -> LiveOptions {
     LiveOptions { config: config(true), workers, cut }
 }
 

@@ -21,6 +21,8 @@ mod live;
 
 /// A live run on every simulated exchange at once.
 mod exchanges;
+/// A live run that died goes on.
+mod recovery;
 
 /// Receive time moves quiet symbols.
 mod clock;

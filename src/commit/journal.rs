@@ -1,0 +1,130 @@
+//! The journal of a live run: each epoch is in the database as soon as it is applied.
+//!
+//! An epoch's batch has its entries of the tape, the windows that they emitted, late ticks and gaps, the counts of its
+//! frames, and the [`Head`]. A crash then costs nothing that was committed: recovery applies the tape behind the last
+//! checkpoint to its snapshots. The next checkpoint writes the same windows again, many to a block, and takes the small
+//! blocks out; the tape goes one checkpoint later, so that there is always what the older snapshots need.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::checkpoint::{Checkpoint, put_findings, put_windows};
+use crate::actors::work::ShareResult;
+use crate::config::limits::DISK_FULL_WAIT;
+use crate::schema::feeds::Feed;
+use crate::schema::head::{self, Head};
+use crate::schema::ticks::Chunk;
+use crate::schema::{Key, feeds, symbols};
+use crate::store::{Batch, Family, Store, StoreError};
+use crate::symbol::Entry;
+use crate::tape::Epoch;
+
+/// Set while something is committed and not yet synced.
+pub type Unsynced = Arc<AtomicBool>;
+
+/// See the module.
+pub struct Journal {
+    store: Arc<dyn Store>,
+    run: u32,
+    ticks_before: u64,
+    /// Every epoch is synced before it counts as committed.
+    always: bool,
+    unsynced: Unsynced,
+    /// Blocks of windows that the next checkpoint takes out.
+    blocks: Vec<Vec<u8>>,
+    /// The last entries of the two checkpoints before.
+    checkpoints: [u64; 2],
+}
+
+impl Journal {
+    /// The journal of run `run`, which goes on behind entry `applied` and `ticks_before` ticks.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        (run, applied, ticks_before): (u32, u64, u64),
+        always: bool,
+    ) -> Journal {
+        Journal {
+            store,
+            run,
+            ticks_before,
+            always,
+            unsynced: Unsynced::default(),
+            blocks: Vec::new(),
+            checkpoints: [0, applied],
+        }
+    }
+
+    /// What says that something waits to be synced; none if nothing ever does.
+    #[must_use]
+    pub fn unsynced(&self) -> Option<Unsynced> {
+        (!self.always).then(|| Arc::clone(&self.unsynced))
+    }
+
+    /// Commits an epoch and what came of it. `feeds` are the inputs whose counts changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that fails; a full disk only after [`DISK_FULL_WAIT`].
+    pub fn commit(
+        &mut self,
+        epoch: &Epoch,
+        results: &[ShareResult],
+        feeds: &[(usize, Feed)],
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let applied = epoch.end.saturating_sub(1);
+        if let Some((key, value)) = chunk_of(epoch).take() {
+            batch.put(Family::Tape, key, value);
+        }
+        self.blocks.extend(put_windows(results, applied, &mut batch));
+        for result in results {
+            put_findings(result, &mut batch);
+        }
+        for joined in &epoch.joined {
+            batch.put(Family::Meta, symbols::key(joined.number), symbols::encode(joined));
+        }
+        for (input, feed) in feeds {
+            batch.put(Family::Meta, feeds::key(self.run, *input as u32), feed.encode());
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let head = Head { run: self.run, applied, ticks: self.ticks_before + epoch.ticks_so_far };
+        batch.put(Family::Meta, head::key(), head.encode());
+        self.store.commit_within(&batch, self.always, Duration::from_nanos(DISK_FULL_WAIT as u64))?;
+        self.unsynced.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// What a checkpoint as of entry `applied` makes superfluous.
+    pub fn retire(&mut self, applied: u64, checkpoint: &mut Checkpoint) {
+        checkpoint.superseded = std::mem::take(&mut self.blocks);
+        let [before, last] = self.checkpoints;
+        if before < last {
+            checkpoint.past = Some((before + 1, last + 1));
+        }
+        self.checkpoints = [last, applied];
+    }
+}
+
+/// An epoch's entries in the order of the tape.
+fn chunk_of(epoch: &Epoch) -> Chunk {
+    let mut order: Vec<(u64, u32, &Entry)> = Vec::with_capacity(epoch.entries.len());
+    for share in &epoch.shares {
+        order.extend(epoch.of(share).iter().map(|it| (it.number, share.symbol, &it.entry)));
+    }
+    // A number may stand for several symbols, and for several entries of one (the clock before a tick): stable.
+    order.sort_by_key(|(number, _, _)| *number);
+    let mut chunk = Chunk::default();
+    for (number, symbol, entry) in order {
+        chunk.push(number, symbol, entry);
+    }
+    chunk
+}
+
+/// The key of the first chunk at or behind entry `number`.
+#[must_use]
+pub fn tape_key(number: u64) -> Vec<u8> {
+    Key::default().u64(number).bytes()
+}

@@ -1,0 +1,143 @@
+//! Recovery of a live run that ended without a checkpoint: its snapshots, and the tape behind them.
+//!
+//! What was committed is applied again, symbol by symbol, and made a checkpoint. Emissions come out as they did, so what
+//! is in the database already is written over with the same.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::checkpoint::Checkpoint;
+use super::journal::tape_key;
+use crate::actors::work::ShareResult;
+use crate::clock;
+use crate::codec::CodecError;
+use crate::schema::head::{self, Head};
+use crate::schema::run::Run;
+use crate::schema::{Key, symbols, ticks};
+use crate::store::{Family, Store, StoreError};
+use crate::symbol::{Entry, Outcomes, SymbolState};
+use crate::tape::epoch::Joined;
+use crate::window::Plan;
+
+/// Why a run cannot be recovered.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it holds cannot be read.
+    #[error("the database is damaged: {what} cannot be read")]
+    Damaged {
+        /// What.
+        what: String,
+    },
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Entries behind the last checkpoint.
+    pub entries: u64,
+    /// The last entry of the tape.
+    pub applied: u64,
+    /// Symbols that panicked, and are out of service from that entry on.
+    pub faults: Vec<(String, u64)>,
+}
+
+fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> RecoveryError {
+    |_| RecoveryError::Damaged { what: what.into() }
+}
+
+/// Recovers the last run, `run`, if the tape in the database goes beyond its last checkpoint.
+///
+/// # Errors
+/// [`RecoveryError`]; nothing was changed then.
+pub fn recover(store: &Arc<dyn Store>, plan: &Plan, run: &Run) -> Result<Option<Recovered>, RecoveryError> {
+    let Some(value) = store.get(Family::Meta, &head::key())? else { return Ok(None) };
+    let head = Head::decode(&value).map_err(damaged("the end of the tape"))?;
+    if head.run != run.number || head.applied <= run.applied {
+        return Ok(None);
+    }
+    let mut joined = joined_symbols(&**store)?;
+    let mut shares: BTreeMap<u32, Vec<(u64, Entry)>> = BTreeMap::new();
+    // A symbol that joined behind the checkpoint has a state only from here on, whether it had a tick or not.
+    for symbol in joined.values() {
+        if store.get(Family::State, &state_key(symbol.number))?.is_none() {
+            shares.insert(symbol.number, Vec::new());
+        }
+    }
+    for pair in store.scan(Family::Tape, &tape_key(run.applied + 1), None) {
+        let (key, value) = pair?;
+        for (number, symbol, entry) in ticks::decode_entries(&key, &value).map_err(damaged("the tape"))? {
+            shares.entry(symbol).or_default().push((number, entry));
+        }
+    }
+    let mut faults = Vec::new();
+    let mut checkpoint = Checkpoint::default();
+    for (number, entries) in shares {
+        let symbol = joined
+            .remove(&number)
+            .ok_or_else(|| RecoveryError::Damaged { what: format!("the name of symbol {number}") })?;
+        let (result, fault) = apply(store, plan, &symbol, &entries)?;
+        faults.extend(fault.map(|fault| (symbol.symbol.to_string(), fault)));
+        checkpoint.results.push(result);
+    }
+    let recovered = Recovered { entries: head.applied - run.applied, applied: head.applied, faults };
+    let run = Run { applied: head.applied, ticks: head.ticks, committed_at: clock::wall(), ..run.clone() };
+    store.commit(&checkpoint.batch(&run), true)?;
+    Ok(Some(recovered))
+}
+
+/// Applies a symbol's entries to its snapshot; and the entry that it panicked at, if it did.
+fn apply(
+    store: &Arc<dyn Store>,
+    plan: &Plan,
+    joined: &Joined,
+    entries: &[(u64, Entry)],
+) -> Result<(ShareResult, Option<u64>), RecoveryError> {
+    let begin = || -> Result<SymbolState, RecoveryError> {
+        match store.get(Family::State, &state_key(joined.number))? {
+            None => Ok(SymbolState::new(plan, joined.trade_key, joined.quote_key)),
+            Some(bytes) => {
+                SymbolState::decode(plan, &bytes).map_err(damaged(format!("the state of {}", joined.symbol)))
+            }
+        }
+    };
+    let mut fault = None;
+    loop {
+        let (mut state, mut out, mut at) = (begin()?, Outcomes::default(), 0);
+        let applied = catch_unwind(AssertUnwindSafe(|| {
+            for (number, entry) in entries {
+                at = *number;
+                if fault.is_some_and(|fault| at >= fault) {
+                    state.quarantine(plan, at, &mut out);
+                }
+                state.apply(plan, at, entry, &mut out);
+            }
+        }));
+        // A symbol that panics out of service, too, stays as its last snapshot has it.
+        if applied.is_ok() || fault.is_some() {
+            let mut result = ShareResult::of(joined.number, out, plan);
+            result.take_snapshot(&state);
+            return Ok((result, fault));
+        }
+        fault = Some(at);
+    }
+}
+
+fn joined_symbols(store: &dyn Store) -> Result<BTreeMap<u32, Joined>, RecoveryError> {
+    let prefix = symbols::prefix();
+    let pairs = store.scan(Family::Meta, &prefix.clone().bytes(), prefix.next().as_deref());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair?;
+            let joined = symbols::decode(&key, &value).map_err(damaged("a symbol"))?;
+            Ok((joined.number, joined))
+        })
+        .collect()
+}
+
+fn state_key(symbol: u32) -> Vec<u8> {
+    Key::default().u32(symbol).bytes()
+}
