@@ -160,7 +160,6 @@ fn setup() -> Setup {
     Setup {
         store: Arc::new(Nowhere),
         run,
-        first: 1,
         feeds: vec![feed],
         ledgers: Vec::new(),
         keep_ticks: false,

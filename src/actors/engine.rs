@@ -53,6 +53,8 @@ pub struct Engine {
     sabotage: Option<Sabotage>,
     arbiters: Vec<Arbiter>,
     symbols: Vec<Addr<SymbolActor>>,
+    /// Epochs so far.
+    submitted: u64,
     /// Arbiters register with it; it has no work of its own.
     _system: actix::SystemRunner,
 }
@@ -76,6 +78,7 @@ impl Engine {
             sabotage: options.sabotage,
             arbiters,
             symbols: Vec::new(),
+            submitted: 0,
             _system: system,
         }
     }
@@ -102,7 +105,8 @@ impl Engine {
             let state = SymbolState::new(&self.plan, joined.trade_key, joined.quote_key);
             self.join(Member { joined, state });
         }
-        let (_work, permits, own) = Work::new(epoch, self.done.clone());
+        let (_work, permits, own) = Work::new(epoch, self.submitted, self.done.clone());
+        self.submitted += 1;
         for (share, permit) in permits {
             let address = self.symbols.get(share.symbol as usize).ok_or(EngineError::Actor(share.symbol))?;
             // Credit bounds what is in flight below the mailbox's capacity, so a refusal means that the actor is gone.

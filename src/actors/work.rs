@@ -18,6 +18,8 @@ use crate::window::Plan;
 pub struct Work {
     /// The entries.
     pub epoch: Epoch,
+    /// Its place among all epochs of the engine. (Tape numbers do not tell: an epoch may have none.)
+    pub place: u64,
     /// The credit that it took.
     pub bytes: usize,
     pending: AtomicUsize,
@@ -85,11 +87,15 @@ impl Work {
     /// The work on `epoch`, and the permits for its shares. When the last permit is dropped, whatever the reason, the
     /// work goes to `done`.
     #[must_use]
-    pub fn new(epoch: Epoch, done: Sender<Arc<Work>>) -> (Arc<Work>, Vec<(Share, Permit)>, Permit) {
+    pub fn new(
+        epoch: Epoch,
+        place: u64,
+        done: Sender<Arc<Work>>,
+    ) -> (Arc<Work>, Vec<(Share, Permit)>, Permit) {
         let bytes = epoch.bytes();
         let shares = epoch.shares.clone();
         let pending = AtomicUsize::new(shares.len() + 1);
-        let work = Arc::new(Work { epoch, bytes, pending, results: Mutex::default(), done });
+        let work = Arc::new(Work { epoch, place, bytes, pending, results: Mutex::default(), done });
         let permits = shares.into_iter().map(|share| (share, Permit(Arc::clone(&work)))).collect();
         let own = Permit(Arc::clone(&work));
         (work, permits, own)

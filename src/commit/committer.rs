@@ -32,8 +32,6 @@ pub struct Setup {
     pub store: Arc<dyn Store>,
     /// The run, as of its last checkpoint.
     pub run: Run,
-    /// The number of the first entry that it will see.
-    pub first: u64,
     /// The inputs, without counts.
     pub feeds: Vec<Feed>,
     /// Ledgers of the symbols that the database holds, by number.
@@ -173,8 +171,8 @@ struct OrderedStage {
     store: Arc<dyn Store>,
     run: Run,
     next: u64,
-    /// By first and end: an epoch without entries comes before the one that begins where it does.
-    waiting: BTreeMap<(u64, u64), Arc<Work>>,
+    /// Epochs that are done before one that was submitted earlier, by their place.
+    waiting: BTreeMap<u64, Arc<Work>>,
     checkpoint: Checkpoint,
     chunk: Option<Chunk>,
     journal: Option<Journal>,
@@ -194,7 +192,7 @@ impl OrderedStage {
         setup.board.begin(setup.run.applied, &setup.ledgers);
         OrderedStage {
             store: setup.store,
-            next: setup.first,
+            next: 0,
             waiting: BTreeMap::new(),
             checkpoint: Checkpoint::default(),
             chunk: setup.keep_ticks.then(Chunk::default),
@@ -219,12 +217,9 @@ impl OrderedStage {
         orders: &Sender<Order>,
         news: &Receiver<Written>,
     ) -> Result<(), CommitError> {
-        self.waiting.insert((work.epoch.first, work.epoch.end), work);
-        while let Some(first) = self.waiting.first_entry()
-            && first.key().0 == self.next
-        {
-            let work = first.remove();
-            self.next = work.epoch.end;
+        self.waiting.insert(work.place, work);
+        while let Some(work) = self.waiting.remove(&self.next) {
+            self.next += 1;
             self.gather(&work)?;
             credit.give_back(work.bytes);
             self.hear(news);

@@ -113,7 +113,6 @@ impl Deck {
         let journal = Some(Journal::new(Arc::clone(store), place, always));
         let setup = Setup {
             store: Arc::clone(store),
-            first,
             run: job.run,
             feeds: Vec::new(),
             ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),

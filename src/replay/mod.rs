@@ -222,7 +222,6 @@ fn start_committer(
     let setup = Setup {
         store: Arc::clone(store),
         run: job.run.clone(),
-        first: job.run.first,
         feeds: feeds.collect(),
         ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
         keep_ticks: options.keep_ticks,
