@@ -262,6 +262,8 @@ impl Merge {
     fn follows(&self, file: usize) -> bool {
         let (lane, Some(behind)) = (&self.lanes[file], self.lanes.get(file + 1)) else { return false };
         let begins_here = behind.first_key().is_some_and(|first| match self.has_receive_times {
+            // Of a file whose quotes all wait for a time, nothing has come out yet that could be sorted.
+            true if lane.key() == Nanos::MIN => true,
             true => (lane.key()..=lane.key().saturating_add(clock::JUMP)).contains(&first),
             false => lane.now().is_none_or(|now| first >= now.saturating_sub(clock::JUMP)),
         });
