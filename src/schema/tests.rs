@@ -9,12 +9,14 @@ use proptest::prelude::*;
 
 use super::feeds::Feed;
 use super::gaps::Missing;
+use super::head::Head;
 use super::run::{Input, Progress, Run};
 use super::{Key, gaps, rows, symbols, ticks, time_at, u32_at, u64_at};
 use crate::codec::CodecError;
 use crate::stat::{CarriedQuote, Pane};
+use crate::symbol::Entry;
 use crate::symbol::duplicates::Hole;
-use crate::symbol::outages::{Cause, Stretch};
+use crate::symbol::outages::{Cause, Channels, Outage, Stretch};
 use crate::tape::epoch::Joined;
 use crate::window::tests::made::{quotes, trades};
 use crate::window::{Emission, Flags};
@@ -144,7 +146,9 @@ proptest! {
         let mut number = first;
         let mut expected = Vec::new();
         for (step, tick) in made {
-            chunk.push(number, tick.symbol.0, &tick);
+            // What is no tick stands among them and is read back, too.
+            chunk.push(number, 3, &Entry::Clock(tick.exchange_ts));
+            chunk.push(number, tick.symbol.0, &Entry::Tick(tick));
             expected.push((number, tick));
             number += step;
         }
@@ -236,4 +240,27 @@ proptest! {
             None => prop_assert!(prefix.iter().all(|byte| *byte == u8::MAX)),
         }
     }
+}
+
+#[test]
+fn every_kind_of_entry_comes_back() {
+    let outage = |since, cause| Outage { since, channels: Channels::of(Channel::Quotes), cause };
+    let mut entries = vec![(5, 1, Entry::Clock(-7)), (5, 2, Entry::End)];
+    entries.extend(Cause::ALL.into_iter().map(|cause| (9, 0, Entry::Outage(outage(Nanos::MIN + 1, cause)))));
+    let mut chunk = ticks::Chunk::default();
+    for (number, symbol, entry) in &entries {
+        chunk.push(*number, *symbol, entry);
+    }
+    assert_eq!(chunk.entries(), entries.len() as u64);
+    let (key, value) = chunk.take().unwrap();
+    let read = ticks::decode_entries(&key, &value).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{entries:?}"));
+    assert!(chunk.take().is_none());
+    for end in 0..value.len() {
+        assert!(ticks::decode_entries(&key, &value[..end]).is_err(), "{end}");
+    }
+    let head = Head { run: 3, applied: u64::MAX, ticks: 7 };
+    let bytes = head.encode();
+    assert_eq!(Head::decode(&bytes).unwrap(), head);
+    assert!((0..bytes.len()).all(|end| Head::decode(&bytes[..end]).is_err()));
 }

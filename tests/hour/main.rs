@@ -184,7 +184,9 @@ async fn run() -> Hour {
     let (deck, taken) = bounded::<(Delivery, bool)>(WAITING);
     let decked = std::thread::spawn(move || {
         let store: Arc<dyn Store> = Arc::new(Forgetful);
-        let config = Config::standard(&Catalogue::built_in());
+        let mut config = Config::standard(&Catalogue::built_in());
+        // Checkpoints come by the process's own time, of which an hour of the market takes seconds.
+        config.engine.checkpoint_entries = 5 * TICKS_PER_SECOND;
         let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive };
         let mut deck = Deck::start(&store, &options, None).unwrap();
         for (delivery, more) in taken {
