@@ -133,7 +133,7 @@ fn run(deck: Deck, feed: FeedSpec, observe: impl FnOnce(Receiver<u64>) + Send + 
         let _asking = AskAtEnd(asking);
         observe(seconds);
     });
-    let service = Service { feeds: vec![feed], seed: 1, limit: Some(60 * SECOND) };
+    let service = Service { feeds: vec![feed], seed: 1, backfill: false, limit: Some(60 * SECOND) };
     let summary = service::run(service, deck, &stop, watch).unwrap();
     observing.join().unwrap();
     summary
@@ -185,7 +185,11 @@ fn a_run_is_shown_from_its_beginning_to_its_end() {
     assert_eq!(early.json()["unready"][0], "the feeds are being started");
     assert_eq!(get(address, "/healthz").status, 200);
     let empty = get(address, "/v1/windows?window=1s");
-    assert_eq!((empty.status, empty.json()["rows"].as_array().map(Vec::len)), (200, Some(0)), "nothing came yet");
+    assert_eq!(
+        (empty.status, empty.json()["rows"].as_array().map(Vec::len)),
+        (200, Some(0)),
+        "nothing came yet"
+    );
 
     let (simulator, feed) = exchange();
     let summary = run(deck, feed, move |seconds| {

@@ -87,7 +87,7 @@ impl Path {
     pub(crate) fn start(plan: &Arc<Plan>, flow: &Flow) -> Result<Path, String> {
         let mut sequencer = Sequencer::new(Arc::clone(plan), Cut::Adaptive, CHECKPOINT_ENTRIES, 1, 0);
         let credit = Credit::default();
-        let committer = Committer::start(setup(), credit.clone()).map_err(|error| error.to_string())?;
+        let committer = Committer::start(setup(plan), credit.clone()).map_err(|error| error.to_string())?;
         let options = EngineOptions { workers: WORKERS, faults: Vec::new(), sabotage: None };
         let mut engine = Engine::start(Arc::clone(plan), &options, credit, committer.done());
         let ids = flow::ids(flow.symbols);
@@ -143,7 +143,7 @@ impl Path {
     }
 }
 
-fn setup() -> Setup {
+fn setup(plan: &Arc<Plan>) -> Setup {
     let run = Run {
         number: 0,
         progress: Progress::Unfinished,
@@ -163,6 +163,9 @@ fn setup() -> Setup {
         feeds: vec![feed],
         ledgers: Vec::new(),
         keep_ticks: false,
+        plan: Arc::clone(plan),
+        symbols: Vec::new(),
+        wanted: None,
         journal: None,
         board: FigureBoard::default(),
     }

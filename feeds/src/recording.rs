@@ -26,6 +26,8 @@
 //!   - `t` time passed and nothing came
 //!   - `a` an alarm: `{"native":…,"channel":…,"since":…,"what":…}`; `native` and `channel` if it is about one stream,
 //!     `since` when that was last heard
+//!   - `r` past trades that were asked for: `{"venue":…,"native":…,"first":…,"last":…,"body":…}`, the ids that were asked
+//!     for and the answer
 //!   - `s` the run was stopped on purpose
 //! - `CONTENT`: all up to the line feed; may be empty. Other than in `f` it is escaped as in `e`.
 //!
@@ -85,6 +87,21 @@ pub struct Alarm {
     pub what: String,
 }
 
+/// What was asked for of the past, and the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// The venue's id.
+    pub venue: String,
+    /// The symbol as on the wire.
+    pub native: String,
+    /// The first id that was asked for.
+    pub first: u64,
+    /// The last id that was asked for.
+    pub last: u64,
+    /// The answer's body.
+    pub body: String,
+}
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -111,6 +128,8 @@ pub enum Content<'a> {
     Time,
     /// An alarm.
     Alarm(Alarm),
+    /// Past trades that were asked for.
+    Past(Past),
     /// The run was stopped on purpose.
     Stop,
 }
@@ -151,6 +170,10 @@ impl Entry<'_> {
             Content::Alarm(alarm) => {
                 json = serde_json::to_vec(alarm).unwrap_or_default();
                 (b'a', &json)
+            }
+            Content::Past(past) => {
+                json = serde_json::to_vec(past).unwrap_or_default();
+                (b'r', &json)
             }
             Content::Stop => (b's', b""),
         };
@@ -203,6 +226,9 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
         b"c" => Content::Closed(unescaped(text)?),
         b"t" => Content::Time,
         b"a" => Content::Alarm(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no text of an alarm")?),
+        b"r" => {
+            Content::Past(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no answer of past trades")?)
+        }
         b"s" => Content::Stop,
         _ => return Err("the entry's kind is not known"),
     };
@@ -260,11 +286,14 @@ mod tests {
         }));
         let alarm =
             (stream, any::<i64>(), ".{0,30}").prop_map(|(stream, since, what)| Alarm { stream, since, what });
+        let past = ("[a-z-]{1,9}", ".{0,9}", any::<u64>(), any::<u64>(), "[^\\u{d800}]{0,40}")
+            .prop_map(|(venue, native, first, last, body)| Past { venue, native, first, last, body });
         prop_oneof![
             bytes().prop_map(|b| Content::Frame(Cow::Owned(b))),
             opened.prop_map(Content::Opened),
             bytes().prop_map(|b| Content::Closed(Cow::Owned(b))),
             alarm.prop_map(Content::Alarm),
+            past.prop_map(Content::Past),
             Just(Content::Time),
             Just(Content::Stop),
         ]

@@ -9,7 +9,7 @@ use feeds::tick::Tick;
 
 use crate::schema::rows::Emissions;
 use crate::symbol::ledger::Ledger;
-use crate::symbol::{GapChange, Outcomes, SymbolState};
+use crate::symbol::{GapChange, Outcomes, Repair, SymbolState};
 use crate::tape::Epoch;
 use crate::tape::epoch::Share;
 use crate::window::Plan;
@@ -49,6 +49,8 @@ pub struct ShareResult {
     pub late: Vec<(u64, Tick)>,
     /// Changes to what is missing.
     pub gaps: Vec<GapChange>,
+    /// What final windows lacked.
+    pub repairs: Vec<Repair>,
     /// The state as of the epoch's end, if it was asked for, and its ledger.
     pub snapshot: Option<(Vec<u8>, Ledger)>,
     /// The entry that it could not apply, if there was one. Nothing else is handed in then.
@@ -63,8 +65,8 @@ impl ShareResult {
         for emission in &outcomes.windows {
             emissions.push(emission, plan.windows()[emission.window].size);
         }
-        let Outcomes { late, gaps, .. } = outcomes;
-        ShareResult { symbol, emissions, late, gaps, snapshot: None, fault: None }
+        let Outcomes { late, gaps, repairs, .. } = outcomes;
+        ShareResult { symbol, emissions, late, gaps, repairs, snapshot: None, fault: None }
     }
 
     /// Adds the state as it is now.
@@ -78,6 +80,7 @@ impl ShareResult {
         self.emissions.heads.is_empty()
             && self.late.is_empty()
             && self.gaps.is_empty()
+            && self.repairs.is_empty()
             && self.snapshot.is_none()
             && self.fault.is_none()
     }

@@ -59,7 +59,12 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let options = LiveOptions { config, workers, cut: Cut::Adaptive };
     let deck = Deck::start(&store, &options, Some(recorder)).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
-    let service = Service { feeds: vec![feed(market, url.clone())?], seed: args.seed, limit: args.limit };
+    let service = Service {
+        feeds: vec![feed(market, url.clone())?],
+        seed: args.seed,
+        backfill: true,
+        limit: args.limit,
+    };
     let facts = Facts { db: None, recording: Some(folder.clone()), checkpoint_every: SECOND };
     let viewer = Viewer::new(deck.pulse(), Arc::clone(&store), facts);
     tell("a made-up exchange with faults, and the engine connected to it over real sockets")?;

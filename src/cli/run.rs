@@ -144,7 +144,7 @@ fn service(args: &FeedArgs, config: &Config) -> Result<Service, Failure> {
         }
         of_venue.for_each(|feed| feed.url = Some(url.to_owned()));
     }
-    Ok(Service { feeds, seed: clock::wall().unsigned_abs(), limit: args.limit })
+    Ok(Service { feeds, seed: clock::wall().unsigned_abs(), backfill: true, limit: args.limit })
 }
 
 /// Adds to the feed that is like it but for its symbols.

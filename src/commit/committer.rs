@@ -6,15 +6,19 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use feeds::frame::FrameCounts;
+use feeds::symbol::Symbol;
+use tokio::sync::mpsc;
 
 use super::checkpoint::Checkpoint;
 use super::figures::{FigureBoard, Figures};
 use super::journal::Journal;
+use super::repairs::repair;
 use super::writer::{Durability, Order, Written, write_all};
 use crate::actors::credit::Credit;
 use crate::actors::work::{Fault, ShareResult, Work};
 use crate::clock::{self, Stamp};
 use crate::config::limits::{EPOCHS_IN_FLIGHT, TAPE_CHUNK_TICKS};
+use crate::feed::backfill::Wanted;
 use crate::latency::{Latencies, Stage};
 use crate::schema::Key;
 use crate::schema::feeds::Feed;
@@ -22,9 +26,11 @@ use crate::schema::run::{Progress, Run};
 use crate::schema::ticks::Chunk;
 use crate::source::NewInput;
 use crate::store::{Batch, Family, Store, StoreError};
-use crate::symbol::Entry;
+use crate::symbol::duplicates::Hole;
 use crate::symbol::ledger::Ledger;
+use crate::symbol::{Entry, GapChange};
 use crate::tape::Epoch;
+use crate::window::Plan;
 
 /// What the committer begins with.
 pub struct Setup {
@@ -38,6 +44,12 @@ pub struct Setup {
     pub ledgers: Vec<Ledger>,
     /// Store the ticks too.
     pub keep_ticks: bool,
+    /// What is computed.
+    pub plan: Arc<Plan>,
+    /// The symbols that the database holds, by number.
+    pub symbols: Vec<Symbol>,
+    /// Where it is told which trades are missing, so that they can be asked for.
+    pub wanted: Option<mpsc::Sender<Wanted>>,
     /// Commit each epoch; without it only checkpoints are.
     pub journal: Option<Journal>,
     /// Where those who watch find what is committed.
@@ -176,6 +188,9 @@ struct OrderedStage {
     checkpoint: Checkpoint,
     chunk: Option<Chunk>,
     journal: Option<Journal>,
+    plan: Arc<Plan>,
+    symbols: Vec<Symbol>,
+    wanted: Option<mpsc::Sender<Wanted>>,
     feeds: Vec<Feed>,
     counts: Vec<FrameCounts>,
     ledgers: Vec<Ledger>,
@@ -197,6 +212,9 @@ impl OrderedStage {
             checkpoint: Checkpoint::default(),
             chunk: setup.keep_ticks.then(Chunk::default),
             journal: setup.journal,
+            plan: setup.plan,
+            symbols: setup.symbols,
+            wanted: setup.wanted,
             counts: vec![FrameCounts::default(); setup.feeds.len()],
             feeds: setup.feeds,
             ledgers: setup.ledgers,
@@ -246,6 +264,13 @@ impl OrderedStage {
                 self.ledgers[symbol] = *ledger;
             }
         }
+        self.symbols.extend(work.epoch.joined.iter().map(|joined| joined.symbol.clone()));
+        for result in results.iter_mut().filter(|result| !result.repairs.is_empty()) {
+            let of_symbol = |earlier: &&ShareResult| earlier.symbol == result.symbol;
+            let earlier: Vec<&ShareResult> = self.checkpoint.results.iter().filter(of_symbol).collect();
+            repair(result, &earlier, &*self.store, &self.plan)?;
+        }
+        self.want(&results);
         for input in &work.epoch.inputs {
             self.open(input);
         }
@@ -262,6 +287,22 @@ impl OrderedStage {
             keep_ticks(&work.epoch, chunk, &mut self.checkpoint.chunks);
         }
         Ok(())
+    }
+
+    /// Tells which trades are missing. Where that finds no room they stay missing, as the gaps say.
+    fn want(&self, results: &[ShareResult]) {
+        let Some(wanted) = &self.wanted else { return };
+        for result in results {
+            for change in &result.gaps {
+                if let (GapChange::Opened(hole), Some(symbol)) =
+                    (change, self.symbols.get(result.symbol as usize))
+                {
+                    let Hole { first, last, after, before, .. } = *hole;
+                    // Nobody may be there to ask for it: a replay, or a run without feeds.
+                    let _ = wanted.try_send(Wanted { symbol: symbol.clone(), first, last, after, before });
+                }
+            }
+        }
     }
 
     /// A connection opened.

@@ -9,6 +9,7 @@ pub mod committer;
 pub mod figures;
 pub mod journal;
 pub mod recovery;
+mod repairs;
 pub mod writer;
 
 pub use checkpoint::Checkpoint;

@@ -125,6 +125,13 @@ pub const INTAKE_STILL: Nanos = 10 * SECOND;
 /// How long a checkpoint may be overdue before the run is not ready; a full disk is tried again for half of that.
 pub const COMMIT_OVERDUE: Nanos = 10 * SECOND;
 
+/// Gaps that wait to be asked for; a venue answers a few a second. What finds no room stays a gap.
+pub const BACKFILLS_WAITING: usize = 256;
+/// How old a gap may be that is asked for.
+pub const BACKFILL_HORIZON: Nanos = 900 * SECOND;
+/// Largest answer with past trades: 1,000 of them at some 200 bytes, ten times over.
+pub const BACKFILL_BYTES: usize = 2 << 20;
+
 /// Buffers of 256 KiB between the sequencer and the recorder's writer: 4 MiB, a quarter of a second at 20 MB/s.
 pub const RECORDER_BUFFERS: usize = 16;
 /// Uncompressed bytes of one part of a recording: some 100 MB on disk.

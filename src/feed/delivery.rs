@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use feeds::frame::FrameCounts;
-use feeds::recording::Alarm;
+use feeds::recording::{Alarm, Past};
 use feeds::symbol::Symbol;
 use feeds::time::Nanos;
 use feeds::venue::{Output, Venue};
@@ -45,6 +45,13 @@ pub enum Delivery {
     /// Time has come so far; sent once a second, so that quiet symbols go on.
     Time {
         /// The wall clock.
+        received_at: Nanos,
+    },
+    /// Past trades that were asked for, to close a gap.
+    Past {
+        /// What was asked for, and the answer.
+        past: Past,
+        /// When it came.
         received_at: Nanos,
     },
     /// A subscription or connection has been silent for too long, or the like: for the tape and the log.

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use feeds::live::PastRequest;
 use feeds::outage::{Outage, Sign, Whose};
-use feeds::recording::Alarm;
-use feeds::symbol::{Symbol, SymbolId};
+use feeds::recording::{Alarm, Past};
+use feeds::symbol::{Symbol, SymbolId, SymbolTable};
 use feeds::time::Nanos;
 use feeds::venue::{DuplicateKey, Output};
 use feeds::venues::by_id;
@@ -66,6 +67,7 @@ impl Intake {
                 self.close(connection, &mut batch);
             }
             Delivery::Time { received_at } => batch.clock = Some(received_at),
+            Delivery::Past { past, received_at } => self.past(&past, received_at, &mut batch),
             Delivery::Alarm { connection, alarm, .. } => self.alarm(connection, &alarm, &mut batch),
         }
         batch
@@ -139,6 +141,22 @@ impl Intake {
         }
     }
 
+    /// Trades that were missing, of a symbol that is known.
+    fn past(&self, past: &Past, received_at: Nanos, batch: &mut Batch) {
+        let known = self.numbers.get(&Symbol::new(&past.venue, &past.native));
+        let Some((&symbol, venue)) = known.zip(by_id(&past.venue)) else { return };
+        let Some(trades) = venue.past_trades() else { return };
+        let Past { native, first, last, body, .. } = past;
+        let (first, last, body) = (*first, *last, body.as_bytes());
+        let request = PastRequest { native, first, last, received_at, body };
+        let mut symbols = SymbolTable::new(venue.id());
+        if let Err(error) = trades.decode(&request, &mut symbols, &mut batch.past) {
+            tracing::warn!(venue = venue.id(), native, %error, "past trades could not be read");
+        }
+        batch.symbols = symbols.symbols().iter().map(|_| symbol).collect();
+        batch.past.retain(|tick| symbols.symbols()[tick.symbol.0 as usize].native() == native);
+    }
+
     /// A stream that is silent may be out since it was last heard.
     fn alarm(&self, connection: ConnectionId, alarm: &Alarm, batch: &mut Batch) {
         let (Some(known), Some(stream)) = (self.connections.get(&connection), &alarm.stream) else { return };
@@ -182,6 +200,7 @@ fn empty(now: Stamp) -> Batch {
         runs: Vec::new(),
         inputs: Vec::new(),
         clock: None,
+        past: Vec::new(),
         new_symbols: Vec::new(),
         offsets: Vec::new(),
         outages: Vec::new(),

@@ -5,6 +5,8 @@
 
 pub mod actor;
 pub mod address;
+mod ask;
+pub mod backfill;
 pub mod backoff;
 pub mod budget;
 mod carried;

@@ -66,7 +66,7 @@ impl LastTicks {
             Delivery::Closed { connection, .. } => {
                 self.connections.remove(connection);
             }
-            Delivery::Time { .. } | Delivery::Alarm { .. } => {}
+            Delivery::Time { .. } | Delivery::Alarm { .. } | Delivery::Past { .. } => {}
         }
     }
 

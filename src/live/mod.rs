@@ -11,6 +11,7 @@ pub mod service;
 use std::sync::Arc;
 
 use feeds::time::Nanos;
+use tokio::sync::mpsc;
 
 use crate::actors::credit::Credit;
 use crate::actors::{Engine, EngineError, EngineOptions};
@@ -19,7 +20,9 @@ use crate::commit::figures::FigureBoard;
 use crate::commit::journal::Journal;
 use crate::commit::recovery::{Recovered, RecoveryError, recover};
 use crate::commit::{CommitError, Committer, Setup, Summary};
+use crate::config::limits::BACKFILLS_WAITING;
 use crate::config::{Config, Durability};
+use crate::feed::backfill::Wanted;
 use crate::feed::delivery::Delivery;
 use crate::feed::intake::Intake;
 use crate::replay::plan::{self, Mode, PlanError};
@@ -76,6 +79,7 @@ pub struct Deck {
     checkpoint_every: Nanos,
     last_checkpoint: Stamp,
     checkpoint_due: bool,
+    wanted: Option<mpsc::Receiver<Wanted>>,
     heart: Heart,
 }
 
@@ -111,12 +115,16 @@ impl Deck {
         let always = engine.sync == Durability::Always;
         let place = (job.run.number, job.run.applied, job.run.ticks_before);
         let journal = Some(Journal::new(Arc::clone(store), place, always));
+        let (wants, wanted) = mpsc::channel(BACKFILLS_WAITING);
         let setup = Setup {
             store: Arc::clone(store),
             run: job.run,
             feeds: Vec::new(),
             ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
             keep_ticks: false,
+            plan: Arc::clone(&plan),
+            symbols: job.members.iter().map(|member| member.joined.symbol.clone()).collect(),
+            wanted: Some(wants),
             journal,
             board,
         };
@@ -140,6 +148,7 @@ impl Deck {
             checkpoint_every: engine.checkpoint_every,
             last_checkpoint: clock::stamp(),
             checkpoint_due: false,
+            wanted: Some(wanted),
             heart: Heart::new(pulse),
         })
     }
@@ -148,6 +157,11 @@ impl Deck {
     #[must_use]
     pub fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(self.heart.pulse())
+    }
+
+    /// Where it tells which trades are missing; once.
+    pub fn wanted(&mut self) -> Option<mpsc::Receiver<Wanted>> {
+        self.wanted.take()
     }
 
     /// Puts a delivery on record and on the tape. `more` is true if another one waits already: what has gathered is

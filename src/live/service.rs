@@ -13,6 +13,7 @@ use super::{Deck, LiveError};
 use crate::clock;
 use crate::commit::Summary;
 use crate::config::limits::DELIVERIES_WAITING;
+use crate::feed::backfill::{Backfill, Wanted};
 use crate::feed::delivery::Delivery;
 use crate::feed::{ConnectionStatus, FeedError, FeedOptions, FeedSpec, Feeds};
 use crate::replay::stop::Stop;
@@ -48,6 +49,8 @@ pub struct Service {
     pub feeds: Vec<FeedSpec>,
     /// What jitter follows from.
     pub seed: u64,
+    /// Asks venues for trades that are missing.
+    pub backfill: bool,
     /// Ends by itself after so long.
     pub limit: Option<Nanos>,
 }
@@ -61,7 +64,9 @@ pub type Watch = Box<dyn FnMut(&[ConnectionStatus]) + Send>;
 /// [`ServiceError`]; what was committed before stays.
 pub fn run(service: Service, mut deck: Deck, stop: &Stop, watch: Watch) -> Result<Summary, ServiceError> {
     let pulse = Some(deck.pulse());
-    let taken = drive(service, stop, Eyes { watch, pulse }, |delivery, more| Ok(deck.take(delivery, more)?));
+    let wanted = deck.wanted().filter(|_| service.backfill);
+    let taken =
+        drive(service, stop, Eyes { watch, pulse, wanted }, |delivery, more| Ok(deck.take(delivery, more)?));
     // Whatever ended the feeds, what came is committed.
     let summary = deck.stop();
     taken?;
@@ -79,7 +84,7 @@ pub fn record(
     watch: Watch,
 ) -> Result<u64, ServiceError> {
     let mut entries = 0;
-    let taken = drive(service, stop, Eyes { watch, pulse: None }, |delivery, _| {
+    let taken = drive(service, stop, Eyes { watch, pulse: None, wanted: None }, |delivery, _| {
         recorder.put(entries + 1, &delivery)?;
         entries += match &delivery {
             Delivery::Frames(decoded) => decoded.frames.len() as u64,
@@ -93,10 +98,12 @@ pub fn record(
     Ok(entries)
 }
 
-/// Who looks at the feeds once a second.
+/// Who looks at the feeds once a second, and what they are told.
 struct Eyes {
     watch: Watch,
     pulse: Option<Arc<Pulse>>,
+    /// What is missing comes out here.
+    wanted: Option<mpsc::Receiver<Wanted>>,
 }
 
 /// Feeds `take` with what comes; its second argument says whether more waits already.
@@ -135,7 +142,9 @@ async fn connect(
     mut eyes: Eyes,
 ) -> Result<(), ServiceError> {
     let options = FeedOptions::tcp(service.seed).map_err(ServiceError::Start)?;
+    let backfill = Backfill::new(&service.feeds, &options, deliveries.clone()).map_err(FeedError::from)?;
     let feeds = Feeds::start(&service.feeds, deliveries.clone(), options)?;
+    let asking = eyes.wanted.take().map(|wanted| tokio::task::spawn_local(backfill.run(wanted)));
     let begun = clock::stamp();
     let mut looks: u32 = 0;
     let is_over = || service.limit.is_some_and(|limit| begun.elapsed_nanos() >= limit);
@@ -154,6 +163,11 @@ async fn connect(
         }
     }
     drop(deliveries);
+    if let Some(asking) = asking {
+        asking.abort();
+        // It has ended, by itself or by that.
+        let _ = asking.await;
+    }
     feeds.stop().await;
     Ok(())
 }

@@ -27,6 +27,7 @@ use crate::source::pace::Pace;
 use crate::source::{self, Complaint, Progress, Source, SourceError, SourceOptions};
 use crate::store::Store;
 use crate::tape::{Cut, Epoch, Pacer, Sequencer};
+use crate::window::Plan;
 use plan::{Job, Mode, PlanError};
 use stop::Stop;
 
@@ -165,7 +166,7 @@ impl Attempt<'_> {
             job.run.applied,
         );
         let credit = Credit::default();
-        let committer = start_committer(self.store, &source, &job, options, &credit)?;
+        let committer = start_committer(self.store, Arc::clone(&plan), &source, &job, options, &credit)?;
         let engine_options = EngineOptions {
             workers: options.workers,
             faults: self.faults.clone(),
@@ -208,6 +209,7 @@ fn nothing_left(job: &Job) -> Report {
 
 fn start_committer(
     store: &Arc<dyn Store>,
+    plan: Arc<Plan>,
     source: &Source,
     job: &Job,
     options: &ReplayOptions,
@@ -225,6 +227,9 @@ fn start_committer(
         feeds: feeds.collect(),
         ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
         keep_ticks: options.keep_ticks,
+        plan,
+        symbols: job.members.iter().map(|member| member.joined.symbol.clone()).collect(),
+        wanted: None,
         journal: None,
         board: FigureBoard::default(),
     };

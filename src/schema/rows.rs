@@ -96,6 +96,14 @@ impl Emissions {
         self.heads.push(Head { window, start, revision, from, to });
     }
 
+    /// One as it will be read.
+    ///
+    /// # Errors
+    /// [`CodecError`] never, unless the bytes are not what was pushed.
+    pub fn row(&self, head: &Head) -> Result<Row, CodecError> {
+        decode_row(head.start, &mut Reader::new(self.bytes(head)))
+    }
+
     /// The bytes of one.
     #[must_use]
     pub fn bytes(&self, head: &Head) -> &[u8] {

@@ -3,8 +3,8 @@
 //! # Bytes
 //! A tick: kind (0 trade, 1 quote, 2 rejected) with bit 4 if not timed and bit 5 if history, bit 6 if
 //! excluded; exchange time; option of
-//! receive time; then the trade, the quote, or nothing. Other entries: kind (3 clock, 4 outage, 5 end), then the
-//! frontier of the clock, or the outage's time, channels and cause, or nothing. A chunk: version 2 (version 1 has ticks
+//! receive time; then the trade, the quote, or nothing. Other entries: kind (3 clock, 4 outage, 5 end, 6 past), then
+//! the frontier of the clock; the outage's time, channels and cause; nothing; a tick. A chunk: version 2 (version 1 has ticks
 //! only), number of entries, then each: tape number − number of the one before (the first: 0 from the key), symbol,
 //! entry. An entry that concerns several symbols stands there once for each. A late tick: version 1, tick.
 
@@ -24,6 +24,7 @@ const VERSION: u8 = 1;
 const CLOCK: u8 = 3;
 const OUTAGE: u8 = 4;
 const END: u8 = 5;
+const PAST: u8 = 6;
 const UNTIMED: u8 = 1 << 4;
 const HISTORY: u8 = 1 << 5;
 const EXCLUDED: u8 = 1 << 6;
@@ -62,6 +63,10 @@ impl Chunk {
                 self.bytes.put_u8(outage.cause as u8);
             }
             Entry::End => self.bytes.put_u8(END),
+            Entry::Past(tick) => {
+                self.bytes.put_u8(PAST);
+                encode_tick(tick, &mut self.bytes);
+            }
         }
         self.last = number;
         self.entries += 1;
@@ -86,7 +91,7 @@ impl Chunk {
 pub fn decode_chunk(key: &[u8], value: &[u8]) -> Result<Vec<(u64, Tick)>, CodecError> {
     let entries = decode_entries(key, value)?.into_iter();
     let ticks = entries.filter_map(|(number, _, entry)| match entry {
-        Entry::Tick(tick) => Some((number, tick)),
+        Entry::Tick(tick) | Entry::Past(tick) => Some((number, tick)),
         _ => None,
     });
     Ok(ticks.collect())
@@ -123,6 +128,7 @@ fn decode_entry(symbol: SymbolId, from: &mut Reader<'_>) -> Result<Entry, CodecE
             cause: Cause::ALL.get(usize::from(from.u8()?)).copied().ok_or(CodecError::Invalid)?,
         }),
         END => Entry::End,
+        PAST => Entry::Past(decode_tick(from.u8()?, symbol, from)?),
         _ => Entry::Tick(decode_tick(kind, symbol, from)?),
     })
 }

@@ -288,6 +288,7 @@ impl Merge {
         Some(Batch {
             inputs: Vec::new(),
             clock: None,
+            past: Vec::new(),
             runs: vec![Run { file, end: part.ticks.len() }],
             symbols: part.symbols,
             new_symbols: self.register.take_new_symbols(),

@@ -242,6 +242,8 @@ pub struct Batch {
     pub inputs: Vec<NewInput>,
     /// Time has come so far though nothing came in.
     pub clock: Option<Nanos>,
+    /// Trades that were missing and were asked for, all in one entry.
+    pub past: Vec<Tick>,
     /// Symbols met first in this batch (or announced with it), in the order of their numbers.
     pub new_symbols: Vec<NewSymbol>,
     /// Changed estimates, in order of position.

@@ -295,6 +295,7 @@ impl Recorded {
             Content::Alarm(alarm) => {
                 Delivery::Alarm { connection, alarm: alarm.clone(), received_at: entry.received_at }
             }
+            Content::Past(past) => Delivery::Past { past: past.clone(), received_at: entry.received_at },
             Content::Frame(_) => return Taken::Gathered,
             Content::Stop => {
                 self.stopped = self.part + 1 >= self.origins.len();

@@ -149,6 +149,15 @@ impl Seen {
         }
     }
 
+    /// True if the trade is known to be missing and could still fill its place.
+    #[must_use]
+    pub fn misses(&self, trade: &Trade) -> bool {
+        match (self, trade.id()) {
+            (Seen::Contiguous(ids), Some(id)) => ids.hole_with(id).is_ok(),
+            _ => false,
+        }
+    }
+
     /// Notes a quote.
     #[inline]
     pub fn quote(&mut self, quote: &Quote) -> Verdict {

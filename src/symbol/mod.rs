@@ -15,7 +15,7 @@ use feeds::tick::{Event, Quote, Tick, Trade};
 use feeds::time::Nanos;
 use feeds::venue::DuplicateKey;
 
-use crate::stat::Pane;
+use crate::stat::{Key, Pane};
 use crate::window::{Emission, Flags, Moment, Placed, Plan, Windows};
 use duplicates::{Hole, Seen, Verdict};
 use ledger::Ledger;
@@ -28,6 +28,8 @@ pub enum Entry {
     Tick(Tick),
     /// The clock: a quiet symbol's frontier is at least this.
     Clock(Nanos),
+    /// A tick that was missing, and was asked for afterwards.
+    Past(Tick),
     /// From here on ticks may be missing.
     Outage(Outage),
     /// All inputs are exhausted: every window is emitted as it stands.
@@ -43,6 +45,23 @@ pub struct Outcomes {
     pub late: Vec<(u64, Tick)>,
     /// Changes to what is missing, in order.
     pub gaps: Vec<GapChange>,
+    /// Trades for windows that are final already: whoever stores those revises them, each once for each entry.
+    pub repairs: Vec<Repair>,
+}
+
+/// What a final window lacked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repair {
+    /// The entry that brought it.
+    pub number: u64,
+    /// Index of the window in the configuration.
+    pub window: usize,
+    /// Where it begins.
+    pub start: Nanos,
+    /// How it is marked now, behind all of the entry.
+    pub flags: Flags,
+    /// The trades, with their keys.
+    pub trades: Vec<(Key, Trade)>,
 }
 
 /// A change to the list of what is missing.
@@ -64,6 +83,7 @@ impl Outcomes {
         self.windows.clear();
         self.late.clear();
         self.gaps.clear();
+        self.repairs.clear();
     }
 }
 
@@ -100,6 +120,7 @@ impl SymbolState {
     pub fn apply(&mut self, plan: &Plan, number: u64, entry: &Entry, out: &mut Outcomes) {
         match entry {
             Entry::Tick(tick) => self.apply_tick(plan, number, tick, out),
+            Entry::Past(tick) => self.apply_past(plan, number, tick, out),
             // What was said of its windows when it was taken out of service stands.
             Entry::Clock(_) | Entry::Outage(_) | Entry::End if self.quarantined => {}
             Entry::Outage(outage) => self.begin_outage(plan, number, outage, out),
@@ -200,6 +221,53 @@ impl SymbolState {
             self.close_gap(verdict, out);
         }
         self.declare_gaps(plan, out);
+    }
+
+    /// Takes a trade that was asked for because it was missing; any other is one too many.
+    fn apply_past(&mut self, plan: &Plan, number: u64, tick: &Tick, out: &mut Outcomes) {
+        self.ledger.received += 1;
+        let trade = match &tick.event {
+            Event::Trade(trade) if !self.quarantined => trade,
+            _ => {
+                self.ledger.rejected += 1;
+                return;
+            }
+        };
+        if !self.trades_seen.misses(trade) {
+            self.ledger.duplicate += 1;
+            return;
+        }
+        let (ts, verdict) = (tick.exchange_ts, self.trades_seen.trade(tick.exchange_ts, trade));
+        self.ledger.trades += 1;
+        self.ledger.aggregated += 1;
+        self.outages.backfilled(ts);
+        let mut finals = Vec::new();
+        self.step(plan, number, out, |windows, moment, emitted| {
+            if windows.add_trade(moment, ts, trade, emitted) == Placed::Late {
+                finals = windows.add_past(moment, ts, trade, emitted);
+            }
+            windows.reflag(moment, emitted);
+        });
+        for (window, start) in finals {
+            self.repair(number, (window, start), (Key { ts, number }, *trade), out);
+        }
+        for repair in out.repairs.iter_mut().filter(|repair| repair.number == number) {
+            let end = repair.start.saturating_add(plan.windows()[repair.window].size);
+            let is_missing = self.trades_seen.is_missing_in(repair.start, end);
+            repair.flags = self.outages.flags(Channels::of(Channel::Trades), repair.start, end);
+            repair.flags = repair.flags.with(if is_missing { Flags::GAP } else { Flags::NONE });
+        }
+        self.close_gap(verdict, out);
+    }
+
+    fn repair(&self, number: u64, (window, start): (usize, Nanos), trade: (Key, Trade), out: &mut Outcomes) {
+        let known = out.repairs.iter_mut().rev().take_while(|repair| repair.number == number);
+        match known.into_iter().find(|repair| (repair.window, repair.start) == (window, start)) {
+            Some(repair) => repair.trades.push(trade),
+            None => {
+                out.repairs.push(Repair { number, window, start, flags: Flags::NONE, trades: vec![trade] })
+            }
+        }
     }
 
     fn apply_quote(&mut self, plan: &Plan, number: u64, tick: &Tick, quote: &Quote, out: &mut Outcomes) {

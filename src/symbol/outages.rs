@@ -29,12 +29,14 @@ pub enum Cause {
     Broken = 3,
     /// The stream brought nothing for too long.
     Silence = 4,
+    /// Nothing is missing any more: what was came in afterwards.
+    Backfill = 5,
 }
 
 impl Cause {
     /// All, by their number.
-    pub const ALL: [Cause; 5] =
-        [Cause::Start, Cause::Connection, Cause::Counter, Cause::Broken, Cause::Silence];
+    pub const ALL: [Cause; 6] =
+        [Cause::Start, Cause::Connection, Cause::Counter, Cause::Broken, Cause::Silence, Cause::Backfill];
 
     /// The name in outputs.
     #[must_use]
@@ -45,6 +47,7 @@ impl Cause {
             Cause::Counter => "counter",
             Cause::Broken => "broken",
             Cause::Silence => "silence",
+            Cause::Backfill => "backfill",
         }
     }
 
@@ -53,6 +56,7 @@ impl Cause {
     pub fn flag(self) -> Flags {
         match self {
             Cause::Silence => Flags::STALE,
+            Cause::Backfill => Flags::BACKFILLED,
             _ => Flags::GAP,
         }
     }
@@ -203,6 +207,20 @@ impl Outages {
             ended(stretch, proves);
             if !proves {
                 self.past.push(stretch);
+                self.merge_past();
+            }
+        }
+    }
+
+    /// A trade of `ts` was missing, and came in afterwards.
+    pub fn backfilled(&mut self, ts: Nanos) {
+        let (channel, cause) = (Channel::Trades, Cause::Backfill);
+        let known =
+            self.past.iter_mut().find(|past| past.cause == cause && past.touches(ts - SLACK, ts + SLACK));
+        match known {
+            Some(stretch) => (stretch.from, stretch.to) = (stretch.from.min(ts), stretch.to.max(ts)),
+            None => {
+                self.past.push(Stretch { channel, cause, from: ts, to: ts });
                 self.merge_past();
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use feeds::offset::STEP;
-use feeds::symbol::Symbol;
+use feeds::symbol::{Symbol, SymbolId};
 use feeds::tick::{Event, Tick};
 use feeds::time::Nanos;
 use rustc_hash::FxHashMap;
@@ -136,6 +136,7 @@ impl Sequencer {
         if let Some(received_at) = batch.clock {
             self.pass(received_at);
         }
+        self.past(batch.past, &batch.symbols);
         self.epoch.frames.extend(batch.frames);
         if self.staging.is_full() {
             emit(self.cut(now()))?;
@@ -234,6 +235,23 @@ impl Sequencer {
         let all = Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Start };
         for symbol in 0..self.slots.len() as u32 {
             self.stage_outage(symbol, all);
+        }
+        self.next += 1;
+    }
+
+    /// Trades that were missing, as one entry.
+    fn past(&mut self, ticks: Vec<Tick>, symbols: &[SymbolId]) {
+        if ticks.is_empty() {
+            return;
+        }
+        let ticks = Arc::new(ticks);
+        let batch_number = self.staging.open_batch(&ticks);
+        for (index, tick) in ticks.iter().enumerate() {
+            let source = symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
+            let symbol = self.of_source[source];
+            self.catch_up(symbol);
+            self.ticks += 1;
+            self.stage(symbol, What::Past(batch_number, index as u32));
         }
         self.next += 1;
     }

@@ -24,6 +24,8 @@ pub(super) struct Staged {
 pub(super) enum What {
     /// The tick at this index of this batch.
     Tick(u16, u32),
+    /// The same, asked for afterwards.
+    Past(u16, u32),
     /// The same, with a time that cannot be: it is rejected.
     BadTime(u16, u32),
     /// The clock sets this frontier.
@@ -43,6 +45,7 @@ impl Staged {
                 tick.event = Event::Rejected(Rejection::BadTime);
                 Entry::Tick(tick)
             }
+            What::Past(batch, index) => Entry::Past(batches[usize::from(batch)][index as usize]),
             What::Clock(frontier) => Entry::Clock(frontier),
             What::Outage(index) => Entry::Outage(outages[index as usize]),
             What::End => Entry::End,

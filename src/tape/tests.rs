@@ -75,6 +75,7 @@ fn batch(all: &[Made], first: bool, number: &mut u64, received_at: &mut Nanos) -
     let mut batch = Batch {
         inputs: Vec::new(),
         clock: None,
+        past: Vec::new(),
         ticks: Vec::new(),
         symbols: (0..SYMBOLS).map(SymbolId).collect(),
         runs: Vec::new(),

@@ -28,6 +28,12 @@ impl Flags {
         Flags(self.0 | other.0)
     }
 
+    /// These without those.
+    #[must_use]
+    pub const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
     /// True if all of `other` are in here.
     #[must_use]
     pub const fn has(self, other: Flags) -> bool {

@@ -220,6 +220,47 @@ impl Windows {
         Placed::InTime
     }
 
+    /// Puts a trade below the watermark where it belongs, though it is late: into the windows that are not final. The
+    /// others are named, with their starts.
+    pub fn add_past(
+        &mut self,
+        moment: &Moment<'_>,
+        ts: Nanos,
+        trade: &Trade,
+        out: &mut Vec<Emission>,
+    ) -> Vec<(usize, Nanos)> {
+        let key = Key { ts, number: moment.number };
+        let watermark = self.watermark(moment.plan);
+        let levels = moment.plan.levels();
+        let is_final = |level: usize| levels[level].start_of(ts) + levels[level].size <= watermark;
+        let mut finals = Vec::new();
+        self.total.add_trade(key, trade);
+        for (at, level) in levels.iter().enumerate() {
+            let start = level.start_of(ts);
+            if is_final(at) {
+                finals.extend(level.trades.then_some((level.window, start)));
+                continue;
+            }
+            // A longer window takes it over from the shorter one in its chain, when that is final.
+            if level.finer.is_none_or(is_final) {
+                let carried = self.carried_into(start);
+                let mut pane = Pane::default();
+                pane.add_trade(key, trade);
+                self.levels[at].settle(start, carried, &pane);
+            }
+            if level.trades {
+                let index = self.open_at(at, start);
+                if self.levels[at].open[index].complete {
+                    self.emit(moment, at, index, Flags::NONE, out);
+                } else {
+                    self.levels[at].open[index].ticks = 0;
+                }
+            }
+        }
+        self.due = self.next_due(moment.plan);
+        finals
+    }
+
     /// Moves the frontier to `ts` if it is ahead, emitting the windows whose end it reaches.
     pub fn advance(&mut self, moment: &Moment<'_>, ts: Nanos, out: &mut Vec<Emission>) {
         if ts <= self.frontier {

@@ -34,6 +34,14 @@ impl Run {
         self.state.apply(&self.plan, self.number, &entry, &mut self.out);
     }
 
+    /// Applies entries that have one number together.
+    pub(super) fn together(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.number += 1;
+        for entry in entries {
+            self.state.apply(&self.plan, self.number, &entry, &mut self.out);
+        }
+    }
+
     pub(super) fn trade(&mut self, id: u64, tenths: Nanos) {
         self.apply(Entry::Tick(tick(id, tenths * SECOND / 10)));
     }

@@ -2,6 +2,7 @@
 
 mod holes;
 mod outages;
+mod past;
 mod repeats;
 mod service;
 mod snapshot;
