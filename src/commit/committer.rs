@@ -292,15 +292,11 @@ impl OrderedStage {
     /// Tells which trades are missing. Where that finds no room they stay missing, as the gaps say.
     fn want(&self, results: &[ShareResult]) {
         let Some(wanted) = &self.wanted else { return };
-        for result in results {
-            for change in &result.gaps {
-                if let (GapChange::Opened(hole), Some(symbol)) =
-                    (change, self.symbols.get(result.symbol as usize))
-                {
-                    let Hole { first, last, after, before, .. } = *hole;
-                    // Nobody may be there to ask for it: a replay, or a run without feeds.
-                    let _ = wanted.try_send(Wanted { symbol: symbol.clone(), first, last, after, before });
-                }
+        for result in results.iter().filter(|result| !result.gaps.is_empty()) {
+            let Some(symbol) = self.symbols.get(result.symbol as usize) else { continue };
+            for Hole { first, last, after, before, .. } in left_open(&result.gaps) {
+                // Nobody may be there to ask for it: a replay, or a run without feeds.
+                let _ = wanted.try_send(Wanted { symbol: symbol.clone(), first, last, after, before });
             }
         }
     }
@@ -481,4 +477,17 @@ fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u
             chunks.extend(chunk.take());
         }
     }
+}
+
+/// The holes that these changes open and do not close again. (Each trade that fills one closes it and opens what is left.)
+fn left_open(changes: &[GapChange]) -> Vec<Hole> {
+    let mut open: Vec<Hole> = Vec::new();
+    for change in changes {
+        match change {
+            GapChange::Opened(hole) => open.push(*hole),
+            GapChange::Closed(first) => open.retain(|hole| hole.first != *first),
+            GapChange::Out(_) | GapChange::Back(_) => {}
+        }
+    }
+    open
 }

@@ -47,7 +47,8 @@ fn watched(input: &str, folder: &Folder) {
         looks += 1;
     }
     assert_eq!(running.wait().code(), Some(0));
-    assert!(looks >= 3, "only {looks} looks");
+    // How often there is time to look is the machine's business; that there was something to see is not.
+    assert!(looks > 0, "no look while it was at work");
     assert_eq!(emissions(&windows("db")), every);
     assert_eq!(folder.digest("db"), folder.digest("whole"));
 }
