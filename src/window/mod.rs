@@ -6,6 +6,7 @@
 //! window. Pure: no clock, no task, no store.
 
 pub mod flags;
+mod past;
 pub mod plan;
 pub(crate) mod slice;
 pub mod state;

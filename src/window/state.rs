@@ -220,47 +220,6 @@ impl Windows {
         Placed::InTime
     }
 
-    /// Puts a trade below the watermark where it belongs, though it is late: into the windows that are not final. The
-    /// others are named, with their starts.
-    pub fn add_past(
-        &mut self,
-        moment: &Moment<'_>,
-        ts: Nanos,
-        trade: &Trade,
-        out: &mut Vec<Emission>,
-    ) -> Vec<(usize, Nanos)> {
-        let key = Key { ts, number: moment.number };
-        let watermark = self.watermark(moment.plan);
-        let levels = moment.plan.levels();
-        let is_final = |level: usize| levels[level].start_of(ts) + levels[level].size <= watermark;
-        let mut finals = Vec::new();
-        self.total.add_trade(key, trade);
-        for (at, level) in levels.iter().enumerate() {
-            let start = level.start_of(ts);
-            if is_final(at) {
-                finals.extend(level.trades.then_some((level.window, start)));
-                continue;
-            }
-            // A longer window takes it over from the shorter one in its chain, when that is final.
-            if level.finer.is_none_or(is_final) {
-                let carried = self.carried_into(start);
-                let mut pane = Pane::default();
-                pane.add_trade(key, trade);
-                self.levels[at].settle(start, carried, &pane);
-            }
-            if level.trades {
-                let index = self.open_at(at, start);
-                if self.levels[at].open[index].complete {
-                    self.emit(moment, at, index, Flags::NONE, out);
-                } else {
-                    self.levels[at].open[index].ticks = 0;
-                }
-            }
-        }
-        self.due = self.next_due(moment.plan);
-        finals
-    }
-
     /// Moves the frontier to `ts` if it is ahead, emitting the windows whose end it reaches.
     pub fn advance(&mut self, moment: &Moment<'_>, ts: Nanos, out: &mut Vec<Emission>) {
         if ts <= self.frontier {
@@ -367,7 +326,7 @@ impl Windows {
     }
 
     /// The last quote before `start`, which is above the watermark.
-    fn carried_into(&self, start: Nanos) -> Option<CarriedQuote> {
+    pub(super) fn carried_into(&self, start: Nanos) -> Option<CarriedQuote> {
         let before = self.slices.iter().rev().filter(|slice| slice.start < start);
         before.filter_map(|slice| slice.pane.last_quote()).next().or(self.carried)
     }
@@ -383,7 +342,7 @@ impl Windows {
         index
     }
 
-    fn open_at(&mut self, level: usize, start: Nanos) -> usize {
+    pub(super) fn open_at(&mut self, level: usize, start: Nanos) -> usize {
         let open = &mut self.levels[level].open;
         let index = open.len() - open.iter().rev().take_while(|open| open.start > start).count();
         if index > 0 && open[index - 1].start == start {
@@ -394,7 +353,7 @@ impl Windows {
         index
     }
 
-    fn emit(
+    pub(super) fn emit(
         &mut self,
         moment: &Moment<'_>,
         level: usize,
@@ -510,7 +469,7 @@ impl Windows {
 }
 
 impl LevelState {
-    fn settle(&mut self, start: Nanos, carried: Option<CarriedQuote>, pane: &Pane) {
+    pub(super) fn settle(&mut self, start: Nanos, carried: Option<CarriedQuote>, pane: &Pane) {
         match &mut self.settled {
             Some(settled) => settled.pane.merge(pane),
             None => self.settled = Some(Box::new(Settled { start, carried, pane: pane.clone() })),
