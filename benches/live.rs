@@ -5,7 +5,8 @@
 //! `cargo bench --no-default-features --bench live [-- SECTION…]`
 //!
 //! Sections: `frames-1`, `frames-8` (connections), `latency-1000`, `latency-10000`, `latency-50000` (ticks a second);
-//! all of them unless told otherwise. `engine-N` and `bare-N` are one side of `frames-N`, once, for a profiler.
+//! all of them unless told otherwise, and, with the feature `rocksdb`, `durable-…` for `latency-…` on RocksDB.
+//! `engine-N`, `tee-N` and `bare-N` are one side of `frames-N`, once, for a profiler.
 //! The sides of a row alternate in one process; median of five. Load is open loop: a frame has a time at which it is
 //! due, and what is late counts from then.
 
@@ -22,14 +23,17 @@ mod live {
 mod table;
 
 use live::bare;
-use live::engine::{self, Tee};
+use live::engine::{self, Kept, Tee};
 use live::exchange::Exchange;
 use live::frames::Frames;
 use live::latency;
 use table::{Table, median};
 
 /// What is measured without being asked for.
-const SECTIONS: [&str; 5] = ["frames-1", "frames-8", "latency-1000", "latency-10000", "latency-50000"];
+const SECTIONS: &[&str] = &["frames-1", "frames-8", "latency-1000", "latency-10000", "latency-50000"];
+/// And what is measured with RocksDB.
+const DURABLE: &[&str] =
+    if cfg!(feature = "rocksdb") { &["durable-1000", "durable-10000", "durable-50000"] } else { &[] };
 /// Frames of a run: a second or two.
 const FRAMES: usize = 600_000;
 /// Runs of each side.
@@ -41,8 +45,11 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let sections: Vec<&str> =
-        if asked.is_empty() { SECTIONS.to_vec() } else { asked.iter().map(String::as_str).collect() };
+    let sections: Vec<&str> = if asked.is_empty() {
+        [SECTIONS, DURABLE].concat()
+    } else {
+        asked.iter().map(String::as_str).collect()
+    };
     let mut table = Table::default();
     for section in sections {
         if let Err(error) = measure(section, &mut table) {
@@ -60,8 +67,10 @@ fn measure(section: &str, table: &mut Table) -> Result<(), Failure> {
     match what {
         "frames" => frames(number, table),
         "engine" => frames_once(number, |exchange| engine::run(exchange, number, Tee::Off)),
+        "tee" => frames_once(number, |exchange| engine::run(exchange, number, Tee::On)),
         "bare" => frames_once(number, |exchange| bare::run(exchange, number)),
-        "latency" => latency::measure(number, table),
+        "latency" => latency::measure(number, Kept::Memory, table),
+        "durable" => latency::measure(number, Kept::RocksDb, table),
         _ => Err("there is no such section".into()),
     }
 }

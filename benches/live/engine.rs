@@ -14,8 +14,8 @@ use tapedeck::feed::delivery::{Decoded, Delivery};
 use tapedeck::feed::{FeedOptions, FeedSpec, Feeds};
 use tapedeck::live::recorder::Recorder;
 use tapedeck::live::{Deck, LiveOptions};
-use tapedeck::store::Store;
 use tapedeck::store::memory::MemoryStore;
+use tapedeck::store::{Store, open_writer};
 use tapedeck::tape::Cut;
 use tokio::sync::mpsc;
 
@@ -30,10 +30,17 @@ pub(crate) enum Tee {
     On,
 }
 
+/// Where what came of it is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Memory,
+    RocksDb,
+}
+
 /// Seconds from the first byte to the last commit.
 pub(crate) fn run(exchange: &Exchange, connections: usize, tee: Tee) -> Result<f64, Failure> {
     let mut start = None;
-    let served = serve(exchange, connections, tee, |_, _| {
+    let served = serve(exchange, connections, (tee, Kept::Memory), |_, _| {
         if start.is_none() {
             start = exchange.begun().ok();
         }
@@ -59,15 +66,19 @@ pub(crate) struct Served {
 pub(crate) fn serve(
     exchange: &Exchange,
     connections: usize,
-    tee: Tee,
+    (tee, kept): (Tee, Kept),
     mut look: impl FnMut(&Decoded, Stamp),
 ) -> Result<Served, Failure> {
-    let folder = tempfile::tempdir()?;
+    // On a disk: folders for temporary files may be in memory.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let recorder = match tee {
         Tee::Off => None,
         Tee::On => Some(Recorder::start(folder.path(), clock::wall())?),
     };
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = match kept {
+        Kept::Memory => Arc::new(MemoryStore::new()),
+        Kept::RocksDb => open_writer(&folder.path().join("db"))?,
+    };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let config = Config::standard(&Catalogue::built_in());
     let mut deck = Deck::start(&store, &LiveOptions { config, workers, cut: Cut::Adaptive }, recorder)?;

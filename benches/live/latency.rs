@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use tapedeck::latency::{LONGEST, Stage};
 
-use super::engine::{self, Tee};
+use super::engine::{self, Kept, Tee};
 use super::exchange::{Exchange, Pace};
 use super::frames::Frames;
 use crate::{Failure, Table};
@@ -14,7 +14,7 @@ const SECONDS: usize = 10;
 const DIGITS: u8 = 3;
 
 /// The stages at `rate` ticks a second.
-pub(crate) fn measure(rate: usize, table: &mut Table) -> Result<(), Failure> {
+pub(crate) fn measure(rate: usize, kept: Kept, table: &mut Table) -> Result<(), Failure> {
     let count = rate * SECONDS;
     let pace = Pace::Every(1_000_000_000 / rate as u64);
     let exchange = Exchange::paced(1, Frames::made(count, 1), pace)?;
@@ -22,7 +22,7 @@ pub(crate) fn measure(rate: usize, table: &mut Table) -> Result<(), Failure> {
     let mut received = Histogram::<u64>::new_with_bounds(1, LONGEST, DIGITS)?;
     let mut taken = received.clone();
     let (mut start, mut number) = (None, 0);
-    let served = engine::serve(&exchange, 1, Tee::Off, |decoded, now| {
+    let served = engine::serve(&exchange, 1, (Tee::Off, kept), |decoded, now| {
         for frame in decoded.frames.iter().filter(|frame| frame.payload.starts_with(b"{\"stream\"")) {
             if start.is_none() {
                 start = exchange.begun().ok();
@@ -35,10 +35,11 @@ pub(crate) fn measure(rate: usize, table: &mut Table) -> Result<(), Failure> {
             taken.saturating_record((now.since(start) - due).max(1).unsigned_abs());
         }
     })?;
+    let where_to = if kept == Kept::RocksDb { ", RocksDB" } else { "" };
     let micros = |nanos: u64| format!("{:.1}", nanos as f64 / 1e3);
     let mut row = |what: &str, [p50, p99, p999, max]: [u64; 4]| {
         table.row(
-            format!("{rate}/s {what}"),
+            format!("{rate}/s{where_to} {what}"),
             format!("p50 {} µs", micros(p50)),
             format!("p99 {} µs", micros(p99)),
             format!("p99.9 {} µs, max {} µs", micros(p999), micros(max)),
