@@ -20,7 +20,7 @@ pub struct Checkpoint {
     pub results: Vec<ShareResult>,
     /// Symbols that appeared.
     pub joined: Vec<Joined>,
-    /// The ledgers of frames as of now, by input.
+    /// The ledgers of frames as of now, by input, where no journal writes them.
     pub feeds: Vec<Feed>,
     /// Encoded histograms of the interval, if it has any.
     pub latency: Option<Vec<u8>>,

@@ -251,6 +251,7 @@ impl OrderedStage {
     }
 
     fn gather(&mut self, work: &Work) -> Result<(), CommitError> {
+        let applied = clock::stamp();
         let mut results = work.take_results();
         if let Some(fault) = results.iter_mut().find_map(|result| result.fault.take()) {
             return Err(CommitError::Fault(fault));
@@ -282,7 +283,7 @@ impl OrderedStage {
         self.enter(&work.epoch, &results)?;
         self.checkpoint.results.extend(results);
         self.checkpoint.joined.extend(work.epoch.joined.iter().cloned());
-        self.time(&work.epoch);
+        self.time(&work.epoch, applied);
         if let Some(chunk) = &mut self.chunk {
             keep_ticks(&work.epoch, chunk, &mut self.checkpoint.chunks);
         }
@@ -315,14 +316,8 @@ impl OrderedStage {
     /// Enters an epoch in the journal, if there is one.
     fn enter(&mut self, epoch: &Epoch, results: &[ShareResult]) -> Result<(), CommitError> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        let opened = epoch.inputs.iter().map(|input| input.number);
-        let mut changed: Vec<usize> = opened.chain(epoch.frames.iter().map(|(file, _)| *file)).collect();
-        changed.sort_unstable();
-        changed.dedup();
-        let feeds = changed
-            .into_iter()
-            .filter_map(|input| Some((input, self.feeds.get(input)?.clone().with(self.counts.get(input)?))));
-        journal.commit(epoch, results, &feeds.collect::<Vec<_>>())?;
+        let (feeds, counts) = (&self.feeds, &self.counts);
+        journal.commit(epoch, results, |input| Some(feeds.get(input)?.clone().with(counts.get(input)?)))?;
         let now = clock::stamp();
         for arrival in &epoch.arrivals {
             let venue = self.feeds.get(arrival.file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
@@ -334,8 +329,7 @@ impl OrderedStage {
         Ok(())
     }
 
-    fn time(&mut self, epoch: &Epoch) {
-        let now = clock::stamp();
+    fn time(&mut self, epoch: &Epoch, applied: Stamp) {
         for arrival in &epoch.arrivals {
             let venue = self.feeds.get(arrival.file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
             let entered = Stamp::of(arrival.entered);
@@ -343,8 +337,8 @@ impl OrderedStage {
                 self.interval.record_n(stage, venue, at.since(entered), arrival.ticks);
             };
             record(Stage::Decoded, Stamp::of(arrival.decoded));
-            record(Stage::Sequenced, epoch.sequenced.map_or(now, Stamp::of));
-            record(Stage::Applied, now);
+            record(Stage::Sequenced, epoch.sequenced.map_or(applied, Stamp::of));
+            record(Stage::Applied, applied);
             if self.journal.is_none() {
                 self.arrivals.push((arrival.file, arrival.ticks, entered));
             }
@@ -382,8 +376,11 @@ impl OrderedStage {
         if let Some(journal) = &mut self.journal {
             journal.retire(self.run.applied, &mut self.checkpoint);
         }
-        let feeds = self.feeds.iter().zip(&self.counts);
-        self.checkpoint.feeds = feeds.map(|(feed, counts)| feed.clone().with(counts)).collect();
+        // The journal has written them, and may have written newer ones by the time that this checkpoint is.
+        if self.journal.is_none() {
+            let feeds = self.feeds.iter().zip(&self.counts);
+            self.checkpoint.feeds = feeds.map(|(feed, counts)| feed.clone().with(counts)).collect();
+        }
         let interval = self.interval.take_interval();
         self.summary.latencies.merge(&interval);
         if !interval.is_empty() {

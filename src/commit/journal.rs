@@ -1,7 +1,7 @@
 //! The journal of a live run: each epoch is in the database as soon as it is applied.
 //!
-//! An epoch's batch has its entries of the tape, the windows that they emitted, late ticks and gaps, the counts of its
-//! frames, and the [`Head`]. A crash then costs nothing that was committed: recovery applies the tape behind the last
+//! An epoch's batch has its entries of the tape, the windows that they emitted, late ticks and gaps, and the [`Head`],
+//! which also counts frames: an input's ledger is text, and written now and then. A crash then costs nothing that was committed: recovery applies the tape behind the last
 //! checkpoint to its snapshots. The next checkpoint writes the same windows again, many to a block, and takes the small
 //! blocks out; the tape goes one checkpoint later, so that there is always what the older snapshots need.
 
@@ -9,16 +9,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use feeds::frame::FrameCounts;
+
 use super::checkpoint::{Checkpoint, put_findings, put_windows};
 use crate::actors::work::ShareResult;
 use crate::config::limits::DISK_FULL_WAIT;
 use crate::schema::feeds::Feed;
 use crate::schema::head::{self, Head};
 use crate::schema::ticks::Chunk;
-use crate::schema::{Key, feeds, symbols};
+use crate::schema::{Key, feeds as ledgers, symbols};
 use crate::store::{Batch, Family, Store, StoreError};
 use crate::symbol::Entry;
 use crate::tape::Epoch;
+
+/// Inputs that the head counts frames of: as many bytes as the ledger of one has as text.
+const HEAD_INPUTS: usize = 16;
 
 /// Set while something is committed and not yet synced.
 pub type Unsynced = Arc<AtomicBool>;
@@ -31,6 +36,8 @@ pub struct Journal {
     /// Every epoch is synced before it counts as committed.
     always: bool,
     unsynced: Unsynced,
+    /// What came of each input since its ledger was written.
+    frames: Vec<(u32, FrameCounts)>,
     /// Blocks of windows that the next checkpoint takes out.
     blocks: Vec<Vec<u8>>,
     /// The last entries of the two checkpoints before.
@@ -51,6 +58,7 @@ impl Journal {
             ticks_before,
             always,
             unsynced: Unsynced::default(),
+            frames: Vec::new(),
             blocks: Vec::new(),
             checkpoints: [0, applied],
         }
@@ -62,7 +70,7 @@ impl Journal {
         (!self.always).then(|| Arc::clone(&self.unsynced))
     }
 
-    /// Commits an epoch and what came of it. `feeds` are the inputs whose counts changed.
+    /// Commits an epoch and what came of it. `feed` gives the ledger of an input with this epoch in it.
     ///
     /// # Errors
     /// [`StoreError`] if that fails; a full disk only after [`DISK_FULL_WAIT`].
@@ -70,7 +78,7 @@ impl Journal {
         &mut self,
         epoch: &Epoch,
         results: &[ShareResult],
-        feeds: &[(usize, Feed)],
+        feed: impl Fn(usize) -> Option<Feed>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         let applied = epoch.end.saturating_sub(1);
@@ -84,17 +92,44 @@ impl Journal {
         for joined in &epoch.joined {
             batch.put(Family::Meta, symbols::key(joined.number), symbols::encode(joined));
         }
-        for (input, feed) in feeds {
-            batch.put(Family::Meta, feeds::key(self.run, *input as u32), feed.encode());
+        for input in self.count(epoch) {
+            if let Some(feed) = feed(input as usize) {
+                batch.put(Family::Meta, ledgers::key(self.run, input), feed.encode());
+            }
         }
-        if batch.is_empty() {
+        if batch.is_empty() && epoch.frames.is_empty() {
             return Ok(());
         }
-        let head = Head { run: self.run, applied, ticks: self.ticks_before + epoch.ticks_so_far };
+        let frames = std::mem::take(&mut self.frames);
+        let head = Head { run: self.run, applied, ticks: self.ticks_before + epoch.ticks_so_far, frames };
         batch.put(Family::Meta, head::key(), head.encode());
+        self.frames = head.frames;
         self.store.commit_within(&batch, self.always, Duration::from_nanos(DISK_FULL_WAIT as u64))?;
         self.unsynced.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Counts the epoch's frames. The inputs whose ledgers are to be written now: they begin, they met what is counted
+    /// by name, or a checkpoint is due or the head becomes long, and then all that have changed.
+    fn count(&mut self, epoch: &Epoch) -> Vec<u32> {
+        let mut due: Vec<u32> = epoch.inputs.iter().map(|input| input.number as u32).collect();
+        for (input, counts) in &epoch.frames {
+            let input = *input as u32;
+            if !(counts.passed_over.is_empty() && counts.unknown.is_empty()) {
+                due.push(input);
+            }
+            match self.frames.iter_mut().find(|(known, _)| *known == input) {
+                Some((_, more)) => more.merge(counts),
+                None => self.frames.push((input, counts.clone())),
+            }
+        }
+        if epoch.snapshot || self.frames.len() > HEAD_INPUTS {
+            due.extend(self.frames.iter().map(|(input, _)| *input));
+        }
+        due.sort_unstable();
+        due.dedup();
+        self.frames.retain(|(input, _)| due.binary_search(input).is_err());
+        due
     }
 
     /// What a checkpoint as of entry `applied` makes superfluous.

@@ -12,6 +12,7 @@ use super::journal::tape_key;
 use crate::actors::work::ShareResult;
 use crate::clock;
 use crate::codec::CodecError;
+use crate::schema::feeds::{self, Feed};
 use crate::schema::head::{self, Head};
 use crate::schema::run::Run;
 use crate::schema::{Key, symbols, ticks};
@@ -49,14 +50,15 @@ fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> RecoveryError 
     |_| RecoveryError::Damaged { what: what.into() }
 }
 
-/// Recovers the last run, `run`, if the tape in the database goes beyond its last checkpoint.
+/// Recovers the last run, `run`, if the tape in the database, or what is counted of its frames, goes beyond its last
+/// checkpoint.
 ///
 /// # Errors
 /// [`RecoveryError`]; nothing was changed then.
 pub fn recover(store: &Arc<dyn Store>, plan: &Plan, run: &Run) -> Result<Option<Recovered>, RecoveryError> {
     let Some(value) = store.get(Family::Meta, &head::key())? else { return Ok(None) };
     let head = Head::decode(&value).map_err(damaged("the end of the tape"))?;
-    if head.run != run.number || head.applied <= run.applied {
+    if head.run != run.number || (head.applied <= run.applied && head.frames.is_empty()) {
         return Ok(None);
     }
     let mut joined = joined_symbols(&**store)?;
@@ -85,7 +87,17 @@ pub fn recover(store: &Arc<dyn Store>, plan: &Plan, run: &Run) -> Result<Option<
     }
     let recovered = Recovered { entries: head.applied - run.applied, applied: head.applied, faults };
     let run = Run { applied: head.applied, ticks: head.ticks, committed_at: clock::wall(), ..run.clone() };
-    store.commit(&checkpoint.batch(&run), true)?;
+    let mut batch = checkpoint.batch(&run);
+    // Without what is added now: recovery may be cut short behind this, and then begins again.
+    batch.put(Family::Meta, head::key(), Head { frames: Vec::new(), ..head.clone() }.encode());
+    for (input, more) in &head.frames {
+        let key = feeds::key(run.number, *input);
+        let value = store.get(Family::Meta, &key)?.unwrap_or_default();
+        let mut feed = Feed::decode(&value).map_err(damaged(format!("the frames of input {input}")))?;
+        feed.add(more);
+        batch.put(Family::Meta, key, feed.encode());
+    }
+    store.commit(&batch, true)?;
     Ok(Some(recovered))
 }
 

@@ -52,6 +52,16 @@ impl Feed {
         self
     }
 
+    /// Adds counts without kinds that have names.
+    pub fn add(&mut self, more: &FrameCounts) {
+        self.frames += more.frames;
+        self.ticks += more.ticks;
+        self.control += more.control;
+        self.heartbeat += more.heartbeat;
+        self.broken += more.broken;
+        self.blank += more.blank;
+    }
+
     /// Its value.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! What is stored comes back, and bytes that are something else are refused.
 
+use ::feeds::frame::FrameCounts;
 use ::feeds::live::Channel;
 use ::feeds::symbol::{Symbol, SymbolId};
 use ::feeds::tick::{Event, Rejection, Tick};
@@ -259,7 +260,17 @@ fn every_kind_of_entry_comes_back() {
     for end in 0..value.len() {
         assert!(ticks::decode_entries(&key, &value[..end]).is_err(), "{end}");
     }
-    let head = Head { run: 3, applied: u64::MAX, ticks: 7 };
+    let more = FrameCounts {
+        frames: 9,
+        ticks: 3,
+        control: 2,
+        heartbeat: 2,
+        broken: 1,
+        blank: 1,
+        ..FrameCounts::default()
+    };
+    let frames = vec![(0, more.clone()), (u32::MAX, more)];
+    let head = Head { run: 3, applied: u64::MAX, ticks: 7, frames };
     let bytes = head.encode();
     assert_eq!(Head::decode(&bytes).unwrap(), head);
     assert!((0..bytes.len()).all(|end| Head::decode(&bytes[..end]).is_err()));
