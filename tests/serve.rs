@@ -133,7 +133,8 @@ fn run(deck: Deck, feed: FeedSpec, observe: impl FnOnce(Receiver<u64>) + Send + 
         let _asking = AskAtEnd(asking);
         observe(seconds);
     });
-    let service = Service { feeds: vec![feed], seed: 1, backfill: false, limit: Some(60 * SECOND) };
+    let service =
+        Service { feeds: vec![feed], ca: Vec::new(), seed: 1, backfill: false, limit: Some(60 * SECOND) };
     let summary = service::run(service, deck, &stop, watch).unwrap();
     observing.join().unwrap();
     summary

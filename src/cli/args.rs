@@ -103,6 +103,9 @@ pub struct FeedArgs {
     /// Another address for a venue, such as a simulator's: binance=ws://127.0.0.1:9100/binance
     #[arg(long, value_name = "VENUE=URL")]
     pub url: Vec<String>,
+    /// Certificates (PEM) of authorities to trust beside those that browsers trust, for all venues [default: `engine.ca`]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Stop after so long: 30s, 8h
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     pub limit: Option<Nanos>,

@@ -61,6 +61,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
     let service = Service {
         feeds: vec![feed(market, url.clone())?],
+        ca: Vec::new(),
         seed: args.seed,
         backfill: true,
         limit: args.limit,

@@ -1,7 +1,8 @@
 //! `run` and `record`: what to connect to, and the end told.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use super::args::{FeedArgs, RecordArgs, RunArgs};
 use super::screen::Screen;
 use super::summary;
 use crate::clock;
-use crate::config::limits::SILENCE;
+use crate::config::limits::{CA_BYTES_MAX, SILENCE};
 use crate::config::{Catalogue, Config};
+use crate::feed::dial::TcpDial;
 use crate::feed::{ConnectionStatus, FeedSpec};
 use crate::live::recorder::Recorder;
 use crate::live::service::{self, Service, Watch};
@@ -28,6 +30,9 @@ use crate::serve::{self, Bound, Server};
 use crate::store::open_writer;
 use crate::tape::Cut;
 use crate::view::{Facts, Viewer};
+
+/// What a certificate in PEM begins with.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Where results go if nothing says.
 const DEFAULT_DB: &str = "data";
@@ -144,7 +149,28 @@ fn service(args: &FeedArgs, config: &Config) -> Result<Service, Failure> {
         }
         of_venue.for_each(|feed| feed.url = Some(url.to_owned()));
     }
-    Ok(Service { feeds, seed: clock::wall().unsigned_abs(), backfill: true, limit: args.limit })
+    let ca =
+        args.ca.as_deref().or(config.engine.ca.as_deref()).map(authorities).transpose()?.unwrap_or_default();
+    Ok(Service { feeds, ca, seed: clock::wall().unsigned_abs(), backfill: true, limit: args.limit })
+}
+
+/// The certificates in `path`, which must be of use: else every connection would fail later, and say so one by one.
+fn authorities(path: &Path) -> Result<Vec<u8>, Failure> {
+    let refuse =
+        |why: String| Failure::usage(format!("no trusted certificates in {}: {why}", path.display()));
+    let mut pem = Vec::new();
+    let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
+    file.take(CA_BYTES_MAX + 1).read_to_end(&mut pem).map_err(|error| refuse(error.to_string()))?;
+    if pem.len() as u64 > CA_BYTES_MAX {
+        return Err(refuse(format!("it is longer than {CA_BYTES_MAX} bytes")));
+    }
+    if !pem.windows(CERTIFICATE.len()).any(|text| text == CERTIFICATE) {
+        return Err(refuse(
+            "it is a file in PEM, with a line `-----BEGIN CERTIFICATE-----` for each".to_owned(),
+        ));
+    }
+    TcpDial::trusting(&pem).map_err(|error| refuse(error.to_string()))?;
+    Ok(pem)
 }
 
 /// Adds to the feed that is like it but for its symbols.
@@ -189,4 +215,32 @@ fn watch() -> Watch {
 fn line(connections: &[ConnectionStatus], time: Nanos) -> String {
     let frames: u64 = connections.iter().map(|connection| connection.frames).sum();
     format!("{} s, {} connections, {frames} frames", time / SECOND, connections.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Code;
+
+    #[test]
+    fn certificates_that_are_of_no_use_are_refused_with_the_file_and_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let refused = |content: Option<&[u8]>, why: &str| {
+            if let Some(content) = content {
+                std::fs::write(&path, content).unwrap();
+            }
+            let failure = authorities(&path).unwrap_err();
+            let said = failure.to_string();
+            assert_eq!(failure.code, Code::Usage);
+            assert!(said.contains("ca.pem: ") && said.contains(why), "{said}");
+        };
+        refused(None, "No such file");
+        refused(Some(b"no certificate"), "-----BEGIN CERTIFICATE-----");
+        refused(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "certificate");
+        refused(Some(&vec![b'-'; CA_BYTES_MAX as usize + 1]), "longer than");
+        let certificate: &[u8] = include_bytes!("../feed/tests/tls/certificate.pem");
+        std::fs::write(&path, certificate).unwrap();
+        assert_eq!(authorities(&path).unwrap(), certificate);
+    }
 }

@@ -90,6 +90,8 @@ pub const COMPLAINTS_SHOWN: usize = 10;
 /// Deliveries between all connections and the sequencer; each holds at most what one read of a socket gave. When they
 /// are this many, connections stop reading, and TCP pushes back.
 pub const DELIVERIES_WAITING: usize = 1_024;
+/// Largest file of trusted certificates that is read: all that browsers trust take a quarter of it.
+pub const CA_BYTES_MAX: u64 = 1 << 20;
 /// How long a stream may bring nothing before it is alarming, by default: the quietest of the large venues' liquid
 /// symbols trade several times a minute.
 pub const SILENCE: Nanos = 30 * SECOND;

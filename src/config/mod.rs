@@ -50,6 +50,8 @@ pub struct Config {
 pub struct Engine {
     /// The database's directory.
     pub db: Option<PathBuf>,
+    /// A file of certificates (PEM): authorities that feeds trust beside those that browsers trust.
+    pub ca: Option<PathBuf>,
     /// How far behind its symbol's newest tick a tick may be and still count.
     pub lateness: Nanos,
     /// How far ahead of its receive time a tick's time may be.
@@ -150,6 +152,7 @@ impl Default for Engine {
     fn default() -> Engine {
         Engine {
             db: None,
+            ca: None,
             lateness: limits::LATENESS,
             max_ahead: limits::MAX_AHEAD,
             idle: limits::IDLE,

@@ -29,6 +29,7 @@ pub(super) struct Raw {
 #[derive(Debug, Default)]
 pub(super) struct RawEngine {
     pub(super) db: Option<Text>,
+    pub(super) ca: Option<Text>,
     pub(super) lateness: Option<Text>,
     pub(super) max_ahead: Option<Text>,
     pub(super) idle: Option<Text>,
@@ -115,11 +116,21 @@ pub(super) fn read(text: &str, problems: &Problems<'_>) -> Raw {
 }
 
 fn engine(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawEngine {
-    let keys =
-        ["db", "lateness", "max_ahead", "idle", "workers", "checkpoint_every", "checkpoint_entries", "sync"];
+    let keys = [
+        "db",
+        "ca",
+        "lateness",
+        "max_ahead",
+        "idle",
+        "workers",
+        "checkpoint_every",
+        "checkpoint_entries",
+        "sync",
+    ];
     let section = Section::new("[engine]", table, span, &keys, problems);
     RawEngine {
         db: section.text("db", "a directory in quotes, such as \"data\""),
+        ca: section.text("ca", "a file in quotes, such as \"ca.pem\""),
         lateness: section.text("lateness", DURATION),
         max_ahead: section.text("max_ahead", DURATION),
         idle: section.text("idle", DURATION),

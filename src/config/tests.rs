@@ -52,6 +52,7 @@ fn everything_that_can_be_said_is_understood() {
     let config = parse(
         r#"
 [engine]
+ca = "ca.pem"
 db = "data"
 lateness = "0s"
 max_ahead = "1m"
@@ -101,6 +102,7 @@ symbols = ["binance:BTCUSDT", "coinbase:BTC-USD"]
         config.engine,
         Engine {
             db: Some(PathBuf::from("data")),
+            ca: Some(PathBuf::from("ca.pem")),
             lateness: 0,
             max_ahead: 60 * SECOND,
             idle: 5 * SECOND,

@@ -47,7 +47,14 @@ impl Checker<'_> {
         let entries = raw.checkpoint_entries.as_ref().and_then(|n| self.integer(n, entries_range));
         let workers = raw.workers.as_ref().and_then(|n| self.integer(n, (1, limits::WORKERS_MAX as u64)));
         Engine {
-            db: raw.db.as_ref().and_then(|db| self.directory(db)),
+            db: raw
+                .db
+                .as_ref()
+                .and_then(|db| self.path(db, "`db` is empty; name a directory, such as \"data\"")),
+            ca: raw
+                .ca
+                .as_ref()
+                .and_then(|ca| self.path(ca, "`ca` is empty; name a file, such as \"ca.pem\"")),
             lateness: within(&raw.lateness, (0, limits::LATENESS_MAX), default.lateness),
             max_ahead: within(&raw.max_ahead, (0, limits::MAX_AHEAD_MAX), default.max_ahead),
             idle: within(&raw.idle, limits::IDLE_RANGE, default.idle),
@@ -67,9 +74,9 @@ impl Checker<'_> {
         parsed.map_err(|message| self.problems.add(text.span(), message)).ok()
     }
 
-    fn directory(&self, text: &Text) -> Option<PathBuf> {
+    fn path(&self, text: &Text, if_empty: &str) -> Option<PathBuf> {
         if text.get_ref().is_empty() {
-            self.problems.add(text.span(), "`db` is empty; name a directory, such as \"data\"");
+            self.problems.add(text.span(), if_empty);
             return None;
         }
         Some(PathBuf::from(text.get_ref()))

@@ -47,6 +47,8 @@ pub enum ServiceError {
 pub struct Service {
     /// What to connect to.
     pub feeds: Vec<FeedSpec>,
+    /// Certificates (PEM) of authorities that are trusted beside those that browsers trust; empty for none.
+    pub ca: Vec<u8>,
     /// What jitter follows from.
     pub seed: u64,
     /// Asks venues for trades that are missing.
@@ -141,7 +143,7 @@ async fn connect(
     stop: Stop,
     mut eyes: Eyes,
 ) -> Result<(), ServiceError> {
-    let options = FeedOptions::tcp(service.seed).map_err(ServiceError::Start)?;
+    let options = FeedOptions::tcp_trusting(service.seed, &service.ca).map_err(ServiceError::Start)?;
     let backfill = Backfill::new(&service.feeds, &options, deliveries.clone()).map_err(FeedError::from)?;
     let feeds = Feeds::start(&service.feeds, deliveries.clone(), options)?;
     let asking = eyes.wanted.take().map(|wanted| tokio::task::spawn_local(backfill.run(wanted)));

@@ -52,7 +52,13 @@ fn every_exchange_at_once_with_its_faults_is_received_as_sent_and_replays_alike(
         url: Some(format!("ws://{}/{}", simulator.address(), totals.venue)),
         silence: Duration::from_secs(60),
     });
-    let service = Service { feeds: feeds.collect(), seed: 3, backfill: false, limit: Some(120 * SECOND) };
+    let service = Service {
+        feeds: feeds.collect(),
+        ca: Vec::new(),
+        seed: 3,
+        backfill: false,
+        limit: Some(120 * SECOND),
+    };
     let folder = tempfile::tempdir().unwrap();
     let store = memory();
     let recorder = Recorder::start(folder.path(), clock::wall()).unwrap();

@@ -245,7 +245,8 @@ fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchan
             asking.ask();
         }
     });
-    let service = Service { feeds: vec![feed], seed: 1, backfill: true, limit: Some(60 * SECOND) };
+    let service =
+        Service { feeds: vec![feed], ca: Vec::new(), seed: 1, backfill: true, limit: Some(60 * SECOND) };
     let summary = service::run(service, deck, &stop, watch).unwrap();
     let sent = simulator.stop().remove(0);
     assert!(summary.ledger.adds_up() && summary.ledger.received > EVENTS / 2, "{:?}", summary.ledger);
@@ -302,7 +303,8 @@ fn what_is_missing_is_asked_for_and_final_windows_are_revised() {
         }
         still = frames;
     });
-    let service = Service { feeds: vec![feed], seed: 1, backfill: true, limit: Some(60 * SECOND) };
+    let service =
+        Service { feeds: vec![feed], ca: Vec::new(), seed: 1, backfill: true, limit: Some(60 * SECOND) };
     let summary = service::run(service, deck, &stop, watch).unwrap();
     let sent = simulator.stop().remove(0);
     let (trades, quotes) = sent.sent.ticks();
