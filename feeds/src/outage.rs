@@ -25,6 +25,8 @@ pub enum Sign {
     Counter,
     /// A frame could not be read.
     Broken,
+    /// The connection ended, and another one began.
+    Connection,
 }
 
 /// One such place.
@@ -78,6 +80,16 @@ impl Attention {
         out.outages.extend(found.into_iter().map(|(whose, sign)| Outage { at, whose, sign, after }));
         self.last = frame.received_at.or(self.last);
         kind
+    }
+}
+
+impl Attention {
+    /// The connection has ended and the next frame is another one's: what came between is missing, of all symbols of
+    /// `symbols`.
+    pub fn reopen(&mut self, symbols: &SymbolTable, out: &mut Output) {
+        let whose = Whose::Below(u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX));
+        let (at, after) = (out.ticks.len(), self.last);
+        out.outages.push(Outage { at, whose, sign: Sign::Connection, after });
     }
 }
 

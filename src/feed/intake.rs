@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use feeds::live::PastRequest;
-use feeds::outage::{Outage, Sign, Whose};
+use feeds::outage::{Outage, Whose};
 use feeds::recording::{Alarm, Past};
 use feeds::symbol::{Symbol, SymbolId, SymbolTable};
 use feeds::time::Nanos;
@@ -185,10 +185,7 @@ impl Connection {
             .iter()
             .map(|&symbol| (symbol, Channels::ALL))
             .collect();
-        let cause = match outage.sign {
-            Sign::Counter => Cause::Counter,
-            Sign::Broken => Cause::Broken,
-        };
+        let cause = Cause::of(outage.sign);
         NewOutage { at: outage.at, file: self.input, symbols, after: outage.after, cause }
     }
 }

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use feeds::formats::{COMPLAINTS, Decoded, Decoder};
 use feeds::frame::{FrameCounts, FrameError, FrameKind};
+use feeds::outage::Outage;
 use feeds::symbol::{Symbol, SymbolId};
 use feeds::tick::Tick;
 use feeds::time::Nanos;
-use feeds::venue::Gap;
+use feeds::venue::{Gap, Output};
 
 use super::block::Piece;
 use super::clock::{self, Survey};
@@ -23,6 +24,7 @@ pub(super) struct Block {
     pub(super) decoder: usize,
     pub(super) ticks: Vec<Tick>,
     pub(super) offsets: Vec<(usize, Nanos)>,
+    pub(super) outages: Vec<Outage>,
     pub(super) gaps: Vec<Gap>,
     /// Symbols of `decoder` that have a tick or a gap here for the first time. As long as the block is unfiltered
     /// it is not known whether these are delivered, and they are announced again with the next block.
@@ -110,7 +112,8 @@ impl Worker {
         self.filter.extend(&mut self.wanted, self.decoder.symbols());
         let unfiltered = (survey.open && !self.filter.is_open()).then(|| self.wanted.clone());
         if unfiltered.is_none() {
-            self.filter.apply(&mut out.output.ticks, &mut out.output.offsets, &self.wanted);
+            let Output { ticks, offsets, outages, .. } = &mut out.output;
+            self.filter.apply(ticks, offsets, outages, &self.wanted);
         }
         let wanted = &self.wanted;
         out.output.gaps.retain(|gap| wanted.get(gap.symbol.0 as usize).copied().unwrap_or(true));
@@ -120,6 +123,7 @@ impl Worker {
             decoder: self.number,
             ticks: out.output.ticks,
             offsets: out.output.offsets,
+            outages: out.output.outages,
             gaps: out.output.gaps,
             announced,
             frames: out.frames,

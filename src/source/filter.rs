@@ -1,5 +1,6 @@
 //! Which ticks are delivered: `--symbol`, `--from` and `--to`.
 
+use feeds::outage::Outage;
 use feeds::symbol::{Symbol, SymbolTable};
 use feeds::tick::{Event, Tick};
 use feeds::time::Nanos;
@@ -33,22 +34,32 @@ impl Filter {
         wanted.extend(table.symbols()[known..].iter().map(|symbol| self.takes_symbol(symbol)));
     }
 
-    /// Takes out of `ticks` what is not delivered, and moves the positions in `offsets` along. `wanted` says it of
+    /// Takes out of `ticks` what is not delivered, and moves the positions in `offsets` and `outages` along. `wanted` says it of
     /// each symbol.
     ///
     /// A rejected tick has no time of its own and stands where the file stands: at its receive time or, without
     /// one, at the highest time before it in `ticks` (at the first one behind it, at the start).
-    pub(super) fn apply(&self, ticks: &mut Vec<Tick>, offsets: &mut [(usize, Nanos)], wanted: &[bool]) {
+    pub(super) fn apply(
+        &self,
+        ticks: &mut Vec<Tick>,
+        offsets: &mut [(usize, Nanos)],
+        outages: &mut [Outage],
+        wanted: &[bool],
+    ) {
         if self.is_open() {
             return;
         }
         let mut now = ticks.iter().find(|tick| !is_rejected(tick)).map(|tick| tick.exchange_ts);
         let mut kept = 0;
-        let mut offset = 0;
+        let (mut offset, mut outage) = (0, 0);
         for index in 0..ticks.len() {
             while offset < offsets.len() && offsets[offset].0 <= index {
                 offsets[offset].0 = kept;
                 offset += 1;
+            }
+            while outage < outages.len() && outages[outage].at <= index {
+                outages[outage].at = kept;
+                outage += 1;
             }
             let tick = ticks[index];
             let time = if is_rejected(&tick) {
@@ -66,6 +77,9 @@ impl Filter {
         ticks.truncate(kept);
         for (at, _) in &mut offsets[offset..] {
             *at = kept;
+        }
+        for outage in &mut outages[outage..] {
+            outage.at = kept;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver;
 use feeds::formats::{Decoded, Decoder};
 use feeds::frame::FrameError;
+use feeds::outage::{Outage, Whose};
 use feeds::symbol::SymbolId;
 use feeds::tick::Tick;
 use feeds::time::{self, Nanos};
@@ -20,7 +21,8 @@ use super::input::Origin;
 use super::part::{Part, empty_batch};
 use super::pipeline::{Done, End, Pipeline, Plan, Spares};
 use super::register::Register;
-use super::{Batch, FileGap, NewSymbol, Run};
+use super::{Batch, FileGap, NewOutage, NewSymbol, Run};
+use crate::symbol::outages::{Cause, Channels};
 
 /// What is known of a file before it is started.
 pub(super) struct Opened {
@@ -296,6 +298,7 @@ impl Lane {
         }
         while let Some(key) = next.filter(|key| (*key, file) < limit) {
             part.move_offsets(file, batch);
+            part.move_outages(batch);
             let mut tick = part.ticks[part.at];
             tick.symbol = part.symbols.get(tick.symbol.0 as usize).copied().unwrap_or(tick.symbol);
             batch.ticks.push(tick);
@@ -314,6 +317,7 @@ impl Lane {
             return None;
         }
         part.move_offsets(file, batch);
+        part.move_outages(batch);
         self.ready.pop_front().map(|part| part.offset)
     }
 
@@ -333,7 +337,7 @@ impl Lane {
             pipeline.give_back(std::mem::take(&mut block.buffer));
         }
         if let Some(wanted) = &block.unfiltered {
-            self.filter.apply(&mut block.ticks, &mut block.offsets, wanted);
+            self.filter.apply(&mut block.ticks, &mut block.offsets, &mut block.outages, wanted);
         }
         let symbols = self.translate(&block, register);
         let number = |id: SymbolId| symbols.get(id.0 as usize).copied().unwrap_or(id);
@@ -341,9 +345,11 @@ impl Lane {
             let symbol = number(gap.symbol);
             FileGap { file, gap: feeds::venue::Gap { symbol, ..*gap } }
         });
+        let outages = block.outages.iter().map(|outage| file_outage(file, &symbols, outage));
         let highest = block.survey.times.filter(|_| !block.survey.open).map(|times| times.highest);
         self.ready.push_back(Part {
             gaps: gaps.collect(),
+            outages: outages.collect(),
             symbols: symbols.clone(),
             ticks: block.ticks,
             offsets: block.offsets,
@@ -356,6 +362,7 @@ impl Lane {
             offset: block.offset,
             at: 0,
             offsets_at: 0,
+            outages_at: 0,
         });
     }
 
@@ -411,6 +418,18 @@ impl Lane {
         found.extend(wanted.map(|(_, why)| (block.lines_before + block.lines, FrameError::new(why, b""))));
         found
     }
+}
+
+/// An outage of a decoder in the numbering of the whole source. Symbols that were never delivered miss nothing.
+fn file_outage(file: usize, symbols: &[SymbolId], outage: &Outage) -> NewOutage {
+    let numbers = match outage.whose {
+        Whose::Symbol(symbol) => symbol.0 as usize..symbol.0 as usize + 1,
+        Whose::Below(number) => 0..(number as usize).min(symbols.len()),
+    };
+    let known = symbols.get(numbers).unwrap_or_default().iter().filter(|symbol| symbol.0 != u32::MAX);
+    let cause = Cause::of(outage.sign);
+    let symbols = known.map(|&symbol| (symbol, Channels::ALL)).collect();
+    NewOutage { at: outage.at, file, symbols, after: outage.after, cause }
 }
 
 /// Where `tick`, the next one of a file, sorts: at its time, but never before `key`, where the tick in front of it

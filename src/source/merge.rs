@@ -295,7 +295,7 @@ impl Merge {
             offsets: part.offsets.iter().map(|&(at, offset)| Offset { at, file, offset }).collect(),
             ticks: part.ticks,
             continued: std::mem::take(&mut self.continued),
-            outages: Vec::new(),
+            outages: part.outages,
             gaps: part.gaps,
             frames: vec![(file, part.frames)],
             complaints: part.complaints,

@@ -9,7 +9,7 @@ use feeds::tick::Tick;
 use feeds::time::Nanos;
 
 use super::error::Complaint;
-use super::{Batch, FileGap, Offset};
+use super::{Batch, FileGap, NewOutage, Offset};
 
 /// A settled block. Its ticks still have their decoder's symbol numbers.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct Part {
     pub(super) ticks: Vec<Tick>,
     pub(super) symbols: Arc<[SymbolId]>,
     pub(super) offsets: Vec<(usize, Nanos)>,
+    pub(super) outages: Vec<NewOutage>,
     pub(super) gaps: Vec<FileGap>,
     pub(super) frames: FrameCounts,
     pub(super) complaints: Vec<Complaint>,
@@ -27,9 +28,10 @@ pub(super) struct Part {
     pub(super) highest: Option<Nanos>,
     /// Bytes on disk up to its end.
     pub(super) offset: u64,
-    /// Ticks and offsets that were handed out.
+    /// Ticks, offsets and outages that were handed out.
     pub(super) at: usize,
     pub(super) offsets_at: usize,
+    pub(super) outages_at: usize,
 }
 
 impl Part {
@@ -49,6 +51,17 @@ impl Part {
         while let Some(&(_, offset)) = self.offsets.get(self.offsets_at).filter(|(at, _)| *at <= self.at) {
             batch.offsets.push(Offset { at: batch.ticks.len(), file, offset });
             self.offsets_at += 1;
+        }
+    }
+}
+
+impl Part {
+    /// Adds the outages that stand before the next tick to `batch`.
+    #[inline]
+    pub(super) fn move_outages(&mut self, batch: &mut Batch) {
+        while let Some(outage) = self.outages.get(self.outages_at).filter(|outage| outage.at <= self.at) {
+            batch.outages.push(NewOutage { at: batch.ticks.len(), ..outage.clone() });
+            self.outages_at += 1;
         }
     }
 }

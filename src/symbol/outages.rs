@@ -5,6 +5,7 @@
 //! themselves whether any is missing: then that is what holds, and the stretch is taken back.
 
 use feeds::live::Channel;
+use feeds::outage::Sign;
 use feeds::time::{Nanos, SECOND};
 
 use crate::window::Flags;
@@ -37,6 +38,16 @@ impl Cause {
     /// All, by their number.
     pub const ALL: [Cause; 6] =
         [Cause::Start, Cause::Connection, Cause::Counter, Cause::Broken, Cause::Silence, Cause::Backfill];
+
+    /// What a connection's frames show.
+    #[must_use]
+    pub fn of(sign: Sign) -> Cause {
+        match sign {
+            Sign::Counter => Cause::Counter,
+            Sign::Broken => Cause::Broken,
+            Sign::Connection => Cause::Connection,
+        }
+    }
 
     /// The name in outputs.
     #[must_use]

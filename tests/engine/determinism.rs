@@ -68,6 +68,31 @@ proptest! {
     }
 
     #[test]
+    fn a_frame_that_cannot_be_read_marks_windows_wherever_the_file_is_cut(
+        seed in any::<u64>(),
+        broken in prop::collection::vec(100usize..1_100, 1..6),
+        cut in 1usize..1_200,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut made = made(Kind::Capture, seed, 1_200);
+        for at in &broken {
+            let space = made.lines[*at].iter().position(|byte| *byte == b' ').unwrap();
+            let mut line = made.lines[*at][..=space].to_vec();
+            line.extend_from_slice(b"{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\n");
+            made.lines[*at] = line;
+        }
+        let whole = dump_of(&made.whole(folder.path()), &ReplayOptions { config: config(true), ..options() });
+        prop_assert!(whole.lines().any(|line| line.starts_with("window,") && line.contains("gap")));
+        let parts = [&made.lines[..cut], &made.lines[cut..]].into_iter().enumerate().map(|(part, lines)| {
+            let head: &[u8] = if part == 0 { &made.head } else { b"" };
+            file(folder.path(), &format!("broken{part}.txt"), head, lines)
+        });
+        let parts: Vec<PathBuf> = parts.collect();
+        let other = ReplayOptions { config: config(true), workers: 3, cut: Cut::Every(64), ..options() };
+        assert_same(&dump_of(&parts, &other), &whole, "two parts");
+    }
+
+    #[test]
     fn further_windows_leave_the_first_ones_as_they_are(kind in kinds(), seed in any::<u64>()) {
         let folder = tempfile::tempdir().unwrap();
         let files = made(kind, seed, 1_500).whole(folder.path());

@@ -1,6 +1,7 @@
 //! Captured frames, handed to a venue's session in the order of the file.
 
 use crate::frame::{Frame, FrameError, FrameKind};
+use crate::outage::Attention;
 use crate::symbol::SymbolTable;
 use crate::tick::{Event, Rejection};
 use crate::time::Nanos;
@@ -16,18 +17,24 @@ pub(super) struct Capture {
     pub(super) venue: &'static dyn Venue,
     pub(super) symbols: SymbolTable,
     session: Box<dyn Session>,
+    attention: Attention,
 }
 
 impl Capture {
     pub(super) fn new(venue: &'static dyn Venue) -> Capture {
-        Capture { venue, symbols: SymbolTable::new(venue.id()), session: venue.open() }
+        Capture {
+            venue,
+            symbols: SymbolTable::new(venue.id()),
+            session: venue.open(),
+            attention: Attention::default(),
+        }
     }
 
     /// Plays one frame, which was line `line` of its block.
     pub(super) fn frame(&mut self, received_at: Nanos, payload: &[u8], line: u64, out: &mut Decoded) {
         let before = out.output.ticks.len();
         let frame = Frame { received_at: Some(received_at), payload };
-        let kind = self.session.on_frame(frame, &mut self.symbols, &mut out.output);
+        let kind = self.attention.on_frame(&mut *self.session, frame, &mut self.symbols, &mut out.output);
         // There is nobody to send to.
         out.output.sends.clear();
         let rejected: Vec<Rejection> = out
@@ -47,6 +54,7 @@ impl Capture {
     /// The connection ended, and another one begins.
     pub(super) fn reopen(&mut self, out: &mut Decoded) {
         self.session.finish(&mut out.output);
+        self.attention.reopen(&self.symbols, &mut out.output);
         self.session = self.venue.open();
     }
 
