@@ -195,12 +195,14 @@ impl Keeper {
         } else {
             return;
         }
-        if !was_current || self.current.is_none() {
+        // Where its end was foreseen, the next one has its time already: waiting anew would make a warning cost more.
+        let is_planned = self.start_at.is_some() && end.asked.is_none();
+        if !is_planned && (!was_current || self.current.is_none()) {
             self.start_at = Some(Instant::now() + self.backoff.next(end.asked));
-            if self.current.is_none() {
-                self.slot.enter(SlotState::Waiting);
-                *lock(&self.slot.current) = Arc::default();
-            }
+        }
+        if self.current.is_none() {
+            self.slot.enter(SlotState::Waiting);
+            *lock(&self.slot.current) = Arc::default();
         }
     }
 }

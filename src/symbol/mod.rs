@@ -296,7 +296,9 @@ impl SymbolState {
         if frontier == Nanos::MIN {
             return;
         }
-        let from = if outage.since == Nanos::MIN { frontier } else { outage.since.saturating_sub(SLACK) };
+        // The symbol's own time may be another channel's, which was ahead of what is missing.
+        let since = if outage.since == Nanos::MIN { frontier } else { outage.since };
+        let from = since.saturating_sub(SLACK);
         for channel in Channel::ALL.into_iter().filter(|channel| outage.channels.has(*channel)) {
             out.gaps.extend(self.outages.begin(channel, outage.cause, from).map(GapChange::Out));
         }

@@ -4,6 +4,7 @@
 //! are brought up to date with their next tick. Both give the same state.
 
 use feeds::offset::OffsetWindow;
+use feeds::tick::Tick;
 use feeds::time::{Nanos, SECOND};
 
 use crate::window::Plan;
@@ -28,6 +29,27 @@ pub(crate) struct Pulse {
 pub(super) struct Estimate {
     pub(super) by_decoder: bool,
     pub(super) window: OffsetWindow,
+    /// How long its last timed tick was on its way, by two clocks: more than the offset where the venue, the network
+    /// or we are behind.
+    pub(super) lag: Option<Nanos>,
+}
+
+impl Estimate {
+    /// Takes a timed tick; the offset that it leads to, where that is not the decoder's. What is rejected because it is
+    /// not `on_time` says nothing of it, unless it `is_far` off, so that another must confirm it anyway.
+    pub(super) fn observe(
+        &mut self,
+        tick: &Tick,
+        received_at: Nanos,
+        on_time: bool,
+        is_far: bool,
+    ) -> Option<Nanos> {
+        if on_time && !tick.history && !tick.excluded {
+            self.lag = Some(received_at.saturating_sub(tick.exchange_ts));
+        }
+        let says = !self.by_decoder && (on_time || is_far);
+        if says { self.window.observe(received_at, tick.exchange_ts) } else { None }
+    }
 }
 
 /// The clocks of all connections.

@@ -258,8 +258,10 @@ impl Sequencer {
 
     /// An entry for the symbols of which ticks may be missing.
     fn outage(&mut self, outage: &NewOutage) {
-        let offset = self.clock.offset(self.connection(outage.file)).unwrap_or(0);
-        let since = outage.after.map_or(Nanos::MIN, |after| after.saturating_sub(offset));
+        let connection = self.connection(outage.file);
+        // What came last may have been late: what is missing then happened longer ago than the offset says.
+        let behind = self.clock.offset(connection).max(self.estimate(connection).lag).unwrap_or(0);
+        let since = outage.after.map_or(Nanos::MIN, |after| after.saturating_sub(behind));
         for &(symbol, channels) in &outage.symbols {
             let symbol = self.of_source[symbol.0 as usize];
             self.catch_up(symbol);
@@ -411,12 +413,7 @@ impl Sequencer {
         // Before the first estimate all that is known is that two clocks do not differ by minutes.
         let ahead = self.clock.offset(connection).map_or(0, |offset| offset.saturating_sub(sample));
         let on_time = ahead <= self.plan.max_ahead && (ahead != 0 || sample >= -JUMP_MAX);
-        let estimate = self.estimate(connection);
-        // What is rejected says nothing of the offset, unless so far off that another must confirm it anyway.
-        if !estimate.by_decoder
-            && (on_time || ahead > STEP)
-            && let Some(offset) = estimate.window.observe(received_at, tick.exchange_ts)
-        {
+        if let Some(offset) = self.estimate(connection).observe(tick, received_at, on_time, ahead > STEP) {
             self.believe_offset(connection, offset);
         }
         on_time

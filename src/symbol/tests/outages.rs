@@ -101,7 +101,7 @@ fn silence_is_stale_and_marks_what_reads_the_silent_channel() {
 }
 
 #[test]
-fn a_symbol_without_a_tick_misses_nothing_and_one_that_knows_the_start_begins_at_its_frontier() {
+fn a_symbol_without_a_tick_misses_nothing_and_one_that_knows_the_start_begins_before_its_frontier() {
     let mut run = Run::with(plan(&[1], 2), DuplicateKey::Unique);
     run.apply(Entry::Outage(Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Start }));
     run.trade(1, 5);
@@ -111,6 +111,17 @@ fn a_symbol_without_a_tick_misses_nothing_and_one_that_knows_the_start_begins_at
     assert_eq!(run.out.gaps.len(), 2, "the second lies in the first");
     run.trade(2, 15);
     assert_eq!(said(&run, 0), [row(0, 0, "gap")]);
+}
+
+/// Its frontier may be a quote's, and what was lost a trade that another connection would have brought a little later.
+#[test]
+fn what_was_on_its_way_when_the_run_ended_may_be_older_than_the_frontier() {
+    let mut run = Run::with(plan(&[1], 2), DuplicateKey::Unique);
+    for (id, at) in [(1, 5), (2, 15), (3, 21)] {
+        run.trade(id, at);
+    }
+    run.apply(Entry::Outage(Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Start }));
+    assert_eq!(said(&run, 0), [row(0, 0, ""), row(1, 0, ""), row(1, 1, "gap")]);
 }
 
 #[test]
