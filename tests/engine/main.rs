@@ -21,6 +21,10 @@ mod live;
 
 /// A live run on every simulated exchange at once.
 mod exchanges;
+
+/// What has no flag is as without a fault.
+mod silent;
+
 /// A live run that died goes on.
 mod recovery;
 
