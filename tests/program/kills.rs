@@ -7,7 +7,7 @@ use std::time::Duration;
 use tapedeck::clock;
 use tapedeck::schema::run::Progress;
 
-use super::support::{Draws, Folder, pause, since};
+use super::support::{Draws, Folder, number, pause, since};
 
 /// Kills that are to land, unless the environment says otherwise.
 const KILLS: u64 = 24;
@@ -20,10 +20,6 @@ const WAYS: [&str; 6] = [
     "--workers 2 --epoch 8192",
     "--workers 8 --epoch 1",
 ];
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
-}
 
 /// Replays `input` into fresh databases, killing, until `kills` have landed; every database comes to `wanted`.
 fn kill_and_resume(folder: &Folder, input: &str, wanted: &str, kills: u64, draws: &mut Draws) {

@@ -22,6 +22,9 @@ mod keeping;
 /// Killed at any point and resumed.
 mod kills;
 
+/// A live run, killed at any point and started again.
+mod crashes;
+
 /// Real captures.
 mod captures;
 

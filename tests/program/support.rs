@@ -92,6 +92,12 @@ impl Folder {
         digest
     }
 
+    /// A list of the database `db`, as CSV.
+    #[track_caller]
+    pub(crate) fn query(&self, what: &str) -> String {
+        self.run(&format!("query {what} --db db --format csv")).fine()
+    }
+
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -195,6 +201,11 @@ pub(crate) fn since(start: Stamp) -> Duration {
 /// Lets another process work for a while. Nothing may rely on how far it comes.
 pub(crate) fn pause(time: Duration) {
     clock::wait(i64::try_from(time.as_nanos()).unwrap());
+}
+
+/// A number from the environment.
+pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
 /// Draws of a seeded generator (xorshift64*, Vigna 2016).
