@@ -16,6 +16,8 @@ pub enum Whose {
     Symbol(SymbolId),
     /// Those of every symbol with a number below this one: all that the connection had named so far.
     Below(u32),
+    /// Those of the symbols with numbers from the first to below the second.
+    Between(u32, u32),
 }
 
 /// Why they may be.
@@ -27,6 +29,8 @@ pub enum Sign {
     Broken,
     /// The connection ended, and another one began.
     Connection,
+    /// It is the first that is heard of them.
+    New,
 }
 
 /// One such place.
@@ -64,10 +68,16 @@ impl Attention {
         out: &mut Output,
     ) -> FrameKind {
         let (at, gaps, notices) = (out.ticks.len(), out.gaps.len(), out.notices.len());
-        let below = Whose::Below(u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX));
+        let known = |symbols: &SymbolTable| u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX);
+        let before = known(symbols);
+        let below = Whose::Below(before);
         let kind = session.on_frame(frame, symbols, out);
         let after = self.last;
         let mut found = Vec::new();
+        let now = known(symbols);
+        if now > before {
+            found.push((Whose::Between(before, now), Sign::New));
+        }
         if matches!(kind, FrameKind::Broken(_)) {
             found.push((below, Sign::Broken));
         }
@@ -127,7 +137,9 @@ mod tests {
         let outage = |whose, sign, after| Outage { at: 0, whose, sign, after };
         let expected = [
             outage(Whose::Below(0), Sign::Counter, None),
+            outage(Whose::Between(0, 1), Sign::New, Some(1)),
             outage(Whose::Below(1), Sign::Broken, Some(2)),
+            outage(Whose::Between(1, 2), Sign::New, Some(3)),
             outage(Whose::Below(2), Sign::Counter, Some(4)),
             outage(Whose::Symbol(SymbolId(0)), Sign::Counter, Some(5)),
         ];

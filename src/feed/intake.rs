@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use feeds::live::PastRequest;
-use feeds::outage::{Outage, Whose};
+use feeds::outage::{Outage, Sign, Whose};
 use feeds::recording::{Alarm, Past};
 use feeds::symbol::{Symbol, SymbolId, SymbolTable};
 use feeds::time::Nanos;
@@ -24,6 +24,8 @@ struct Connection {
     input: usize,
     /// Its numbers of symbols to ours.
     symbols: Arc<[SymbolId]>,
+    /// By its number of a symbol: no other connection had named it before.
+    is_first: Vec<bool>,
     /// The receive time of its last frame.
     last: Option<Nanos>,
 }
@@ -56,7 +58,8 @@ impl Intake {
             Delivery::Opened { connection, venue, address, .. } => {
                 let number = self.next_input;
                 self.next_input += 1;
-                let new = Connection { input: number, symbols: Arc::new([]), last: None };
+                let new =
+                    Connection { input: number, symbols: Arc::new([]), is_first: Vec::new(), last: None };
                 self.connections.insert(connection, new);
                 self.carriers.open(connection, venue.id());
                 batch.inputs.push(NewInput { number, name: address, venue: venue.id() });
@@ -112,6 +115,7 @@ impl Intake {
                     file: known.input,
                 });
             }
+            known.is_first.push(id == next);
             self.carriers.meet(connection, symbol, id);
             ids.push(id);
         }
@@ -177,16 +181,16 @@ impl Connection {
         let numbers = match outage.whose {
             Whose::Symbol(symbol) => symbol.0 as usize..symbol.0 as usize + 1,
             Whose::Below(number) => 0..number as usize,
+            Whose::Between(from, to) => from as usize..to as usize,
         };
-        let symbols: Carried = self
-            .symbols
-            .get(numbers)
-            .unwrap_or_default()
-            .iter()
-            .map(|&symbol| (symbol, Channels::ALL))
-            .collect();
+        // Who is new here may have been heard on another connection.
+        let is_out =
+            |number: &usize| outage.sign != Sign::New || self.is_first.get(*number).copied().unwrap_or(false);
+        let symbols = numbers.filter(is_out).filter_map(|number| self.symbols.get(number));
+        let symbols: Carried = symbols.map(|&symbol| (symbol, Channels::ALL)).collect();
+        let after = outage.after.filter(|_| outage.sign != Sign::New);
         let cause = Cause::of(outage.sign);
-        NewOutage { at: outage.at, file: self.input, symbols, after: outage.after, cause }
+        NewOutage { at: outage.at, file: self.input, symbols, after, cause }
     }
 }
 

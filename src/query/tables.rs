@@ -192,7 +192,8 @@ pub fn ticks<'a>(
 }
 
 /// `query gaps`: what is missing, by symbol: ids, and behind them stretches of time in which there is no saying. `after`
-/// and `before` are the times around; a stretch without `before` is not over. `why` is `ids` or what showed the stretch.
+/// and `before` are the times around; a stretch without `before` is not over, and one
+/// without `after` began before the symbol's first tick. `why` is `ids` or what showed the stretch.
 ///
 /// # Errors
 /// [`QueryError`] if a symbol asked for is not there or a gap cannot be read.
@@ -244,7 +245,7 @@ fn gap_row(symbol: &Symbol, missing: &Missing) -> Vec<Cell> {
             Cell::Empty,
             Cell::Empty,
             Cell::Empty,
-            Cell::Time(stretch.from),
+            if stretch.from == i64::MIN { Cell::Empty } else { Cell::Time(stretch.from) },
             if stretch.to == i64::MAX { Cell::Empty } else { Cell::Time(stretch.to) },
             text(stretch.channel.name()),
             text(stretch.cause.name()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver;
 use feeds::formats::{Decoded, Decoder};
 use feeds::frame::FrameError;
-use feeds::outage::{Outage, Whose};
+use feeds::outage::{Outage, Sign, Whose};
 use feeds::symbol::SymbolId;
 use feeds::tick::Tick;
 use feeds::time::{self, Nanos};
@@ -345,7 +345,9 @@ impl Lane {
             let symbol = number(gap.symbol);
             FileGap { file, gap: feeds::venue::Gap { symbol, ..*gap } }
         });
-        let outages = block.outages.iter().map(|outage| file_outage(file, &symbols, outage));
+        // A file is all there is: what came before it is missing from nothing.
+        let outages = block.outages.iter().filter(|outage| outage.sign != Sign::New);
+        let outages = outages.map(|outage| file_outage(file, &symbols, outage));
         let highest = block.survey.times.filter(|_| !block.survey.open).map(|times| times.highest);
         self.ready.push_back(Part {
             gaps: gaps.collect(),
@@ -425,6 +427,7 @@ fn file_outage(file: usize, symbols: &[SymbolId], outage: &Outage) -> NewOutage 
     let numbers = match outage.whose {
         Whose::Symbol(symbol) => symbol.0 as usize..symbol.0 as usize + 1,
         Whose::Below(number) => 0..(number as usize).min(symbols.len()),
+        Whose::Between(from, to) => from as usize..to as usize,
     };
     let known = symbols.get(numbers).unwrap_or_default().iter().filter(|symbol| symbol.0 != u32::MAX);
     let cause = Cause::of(outage.sign);

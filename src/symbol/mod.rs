@@ -19,7 +19,7 @@ use crate::stat::{Key, Pane};
 use crate::window::{Emission, Flags, Moment, Placed, Plan, Windows};
 use duplicates::{Hole, Seen, Verdict};
 use ledger::Ledger;
-use outages::{Channels, Outage, Outages, SLACK, Stretch};
+use outages::{Cause, Channels, Outage, Outages, SLACK, Stretch};
 
 /// What can happen to a symbol.
 #[derive(Clone, Copy, Debug)]
@@ -290,15 +290,17 @@ impl SymbolState {
         self.declare_gaps(plan, out);
     }
 
-    /// From here on ticks may be missing. A symbol that has seen nothing misses nothing.
+    /// From here on ticks may be missing. Of a symbol that has seen nothing that is so from the beginning of time, if
+    /// the run only begins to hear of it; otherwise it misses nothing.
     fn begin_outage(&mut self, plan: &Plan, number: u64, outage: &Outage, out: &mut Outcomes) {
         let frontier = self.windows.frontier();
-        if frontier == Nanos::MIN {
-            return;
-        }
-        // The symbol's own time may be another channel's, which was ahead of what is missing.
-        let since = if outage.since == Nanos::MIN { frontier } else { outage.since };
-        let from = since.saturating_sub(SLACK);
+        let from = match (frontier, outage.since) {
+            (Nanos::MIN, _) if outage.cause == Cause::Start => Nanos::MIN,
+            (Nanos::MIN, _) => return,
+            // The symbol's own time may be another channel's, which was ahead of what is missing.
+            (frontier, Nanos::MIN) => frontier.saturating_sub(SLACK),
+            (_, since) => since.saturating_sub(SLACK),
+        };
         for channel in Channel::ALL.into_iter().filter(|channel| outage.channels.has(*channel)) {
             out.gaps.extend(self.outages.begin(channel, outage.cause, from).map(GapChange::Out));
         }

@@ -46,6 +46,7 @@ impl Cause {
             Sign::Counter => Cause::Counter,
             Sign::Broken => Cause::Broken,
             Sign::Connection => Cause::Connection,
+            Sign::New => Cause::Start,
         }
     }
 

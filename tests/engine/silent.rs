@@ -157,11 +157,12 @@ fn gaps(store: &Arc<dyn Store>) -> Gaps {
     let mut gaps = Gaps::new();
     for row in rows {
         let row = row.unwrap();
-        let [Cell::Text(symbol), .., Cell::Time(after), before, Cell::Text(channel), _] = &row[..] else {
+        let [Cell::Text(symbol), .., after, before, Cell::Text(channel), _] = &row[..] else {
             panic!("{row:?}")
         };
-        let before = if let Cell::Time(before) = before { *before } else { Nanos::MAX };
-        gaps.entry((symbol.clone(), channel.clone())).or_default().push((*after, before));
+        let time = |cell: &Cell, otherwise| if let Cell::Time(time) = cell { *time } else { otherwise };
+        let stretch = (time(after, Nanos::MIN), time(before, Nanos::MAX));
+        gaps.entry((symbol.clone(), channel.clone())).or_default().push(stretch);
     }
     gaps
 }

@@ -101,16 +101,25 @@ fn silence_is_stale_and_marks_what_reads_the_silent_channel() {
 }
 
 #[test]
-fn a_symbol_without_a_tick_misses_nothing_and_one_that_knows_the_start_begins_before_its_frontier() {
-    let mut run = Run::with(plan(&[1], 2), DuplicateKey::Unique);
-    run.apply(Entry::Outage(Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Start }));
-    run.trade(1, 5);
+fn a_symbol_without_a_tick_misses_nothing_but_what_came_before_its_first() {
+    let mut run = Run::with(plan(&[1], 2), DuplicateKey::Contiguous);
+    run.apply(outage(Cause::Connection, 0, Channels::of(Channel::Trades)));
     assert!(run.out.gaps.is_empty());
-    run.apply(Entry::Outage(Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Start }));
-    run.apply(outage(Cause::Connection, 6 * SECOND / 10, Channels::ALL));
-    assert_eq!(run.out.gaps.len(), 2, "the second lies in the first");
-    run.trade(2, 15);
-    assert_eq!(said(&run, 0), [row(0, 0, "gap")]);
+    let start = Outage { since: Nanos::MIN, channels: Channels::of(Channel::Trades), cause: Cause::Start };
+    run.apply(Entry::Outage(start));
+    for (id, tenths) in [(1, 5), (2, 15), (3, 25)] {
+        run.trade(id, tenths);
+    }
+    assert_eq!(
+        said(&run, 0),
+        [row(0, 0, "gap"), row(1, 0, "")],
+        "its first window began before it was there"
+    );
+    let [_, GapChange::Out(over)] = &run.out.gaps[..] else { panic!("{:?}", run.out.gaps) };
+    assert_eq!((over.from, over.to), (Nanos::MIN, SECOND / 2));
+    run.apply(Entry::Outage(start));
+    run.apply(outage(Cause::Connection, 26 * SECOND / 10, Channels::of(Channel::Trades)));
+    assert_eq!(run.out.gaps.len(), 3, "the second lies in the first");
 }
 
 /// Its frontier may be a quote's, and what was lost a trade that another connection would have brought a little later.
