@@ -89,6 +89,19 @@ fn frames_with_ticks(store: &Arc<dyn Store>) -> u64 {
     ticks.sum()
 }
 
+/// How many frames with ticks may be in the database when all of these are taken and it dies: those behind the last
+/// tick (their own ticks wait for a time) are committed with the next entry, which may not come.
+fn frames_of(deliveries: &[Delivery]) -> std::ops::RangeInclusive<u64> {
+    let (mut sure, mut all) = (0, 0);
+    for delivery in deliveries {
+        if let Delivery::Frames(decoded) = delivery {
+            all += decoded.counts.ticks;
+            sure = if decoded.output.ticks.is_empty() { sure } else { all };
+        }
+    }
+    sure..=all
+}
+
 /// Goes on from what is there, and stops on purpose.
 fn gone_on(store: &Arc<dyn Store>, options: &LiveOptions) -> String {
     let head = head_of(store).unwrap();
@@ -111,13 +124,10 @@ proptest! {
         let never = options(i64::MAX, Cut::Adaptive);
         let stored = died(deliveries(seed, lines), &never, false);
         let end = head_of(&stored);
-        let frames: u64 = deliveries(seed, lines)
-            .iter()
-            .map(|delivery| if let Delivery::Frames(decoded) = delivery { decoded.counts.ticks } else { 0 })
-            .sum();
+        let frames = frames_of(&deliveries(seed, lines));
         let whole = gone_on(&stored, &never);
         prop_assert!(whole.contains("window,"));
-        prop_assert_eq!(frames_with_ticks(&stored), frames);
+        prop_assert!(frames.contains(&frames_with_ticks(&stored)), "{:?}", frames);
         for (every, cut) in [(0, Cut::Adaptive), (1_000_000, Cut::Adaptive), (i64::MAX, Cut::Every(3))] {
             let options = options(every, cut);
             let stored = died(deliveries(seed, lines), &options, false);
@@ -126,7 +136,7 @@ proptest! {
             prop_assert!(head == end || cut != Cut::Adaptive);
             let dump = gone_on(&stored, &options);
             if head == end {
-                prop_assert_eq!(frames_with_ticks(&stored), frames);
+                prop_assert!(frames.contains(&frames_with_ticks(&stored)), "{:?}", frames);
                 assert_same(&dump, &whole, "from another checkpoint");
             }
         }
