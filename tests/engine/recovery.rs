@@ -133,7 +133,9 @@ proptest! {
             let stored = died(deliveries(seed, lines), &options, false);
             // Where epochs are cut by number, the last entries wait for more and die with it.
             let head = head_of(&stored);
-            prop_assert!(head == end || cut != Cut::Adaptive);
+            // With a checkpoint each time, what concerns no symbol is committed, too.
+            let applied = |head: &Option<Head>| head.as_ref().map(|head| head.applied);
+            prop_assert!(applied(&head) >= applied(&end) || cut != Cut::Adaptive);
             let dump = gone_on(&stored, &options);
             if head == end {
                 prop_assert!(frames.contains(&frames_with_ticks(&stored)), "{:?}", frames);
