@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use feeds::frame::FrameCounts;
 use feeds::symbol::Symbol;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::checkpoint::Checkpoint;
 use super::figures::{FigureBoard, Figures};
@@ -296,8 +296,11 @@ impl OrderedStage {
         for result in results.iter().filter(|result| !result.gaps.is_empty()) {
             let Some(symbol) = self.symbols.get(result.symbol as usize) else { continue };
             for Hole { first, last, after, before, .. } in left_open(&result.gaps) {
-                // Nobody may be there to ask for it: a replay, or a run without feeds.
-                let _ = wanted.try_send(Wanted { symbol: symbol.clone(), first, last, after, before });
+                let gap = Wanted { symbol: symbol.clone(), first, last, after, before };
+                // Where nobody is there to ask, as in a run without feeds, there is nothing to tell.
+                if let Err(TrySendError::Full(_)) = wanted.try_send(gap) {
+                    tracing::warn!(%symbol, first, last, "too many gaps wait: it is not asked for and stays missing");
+                }
             }
         }
     }
@@ -462,12 +465,13 @@ fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u
     let mut order: Vec<(u64, u32, &Entry)> = Vec::with_capacity(epoch.entries.len());
     for share in &epoch.shares {
         for sequenced in epoch.of(share) {
-            if matches!(sequenced.entry, Entry::Tick(_)) {
+            if matches!(sequenced.entry, Entry::Tick(_) | Entry::Past(_)) {
                 order.push((sequenced.number, share.symbol, &sequenced.entry));
             }
         }
     }
-    order.sort_unstable_by_key(|(number, _, _)| *number);
+    // Trades of the past have one number together: stable.
+    order.sort_by_key(|(number, _, _)| *number);
     for (number, symbol, entry) in order {
         chunk.push(number, symbol, entry);
         if chunk.entries() >= TAPE_CHUNK_TICKS {

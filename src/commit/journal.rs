@@ -1,8 +1,8 @@
 //! The journal of a live run: each epoch is in the database as soon as it is applied.
 //!
 //! An epoch's batch has its entries of the tape, the windows that they emitted, late ticks and gaps, and the [`Head`],
-//! which also counts frames: an input's ledger is text, and written now and then. A crash then costs nothing that was committed: recovery applies the tape behind the last
-//! checkpoint to its snapshots. The next checkpoint writes the same windows again, many to a block, and takes the small
+//! which also counts frames: an input's ledger is text, and written now and then. A crash then costs nothing that was
+//! committed: recovery applies the tape behind the last checkpoint to its snapshots. The next checkpoint writes the same windows again, many to a block, and takes the small
 //! blocks out; the tape goes one checkpoint later, so that there is always what the older snapshots need.
 
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Recovery of a live run that ended without a checkpoint: its snapshots, and the tape behind them.
 //!
 //! What was committed is applied again, symbol by symbol, and made a checkpoint. Emissions come out as they did, so what
-//! is in the database already is written over with the same.
+//! is in the database already is written over with the same. What a backfill revised was committed with the entry that
+//! brought it, and is left as it is.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -207,22 +207,19 @@ fn a_run_goes_on_from_the_one_before_it() {
     drop(folder);
 }
 
-/// Sockets, faults, recorder and replay together: what the exchange says it sent is what the ledger has.
-#[test]
-fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchanges() {
-    const EVENTS: u64 = 6_000;
-    let market = MarketSpec { symbols: 4, ticks_per_second: 4_000, ..MarketSpec::default() };
-    let faults = Script::parse("duplicate@500*9,garbage@900,reorder@1500,gap@2500*5").unwrap();
+/// An exchange that trades when all of a feed is subscribed, and that feed: trades and quotes of every symbol.
+fn exchange(market: MarketSpec, faults: &str, events: u64) -> (Simulator, FeedSpec) {
+    let symbols: Vec<String> =
+        Market::new(market).instruments().iter().map(|instrument| instrument.native.clone()).collect();
     let simulator = Simulator::start(SimulatorSpec {
         address: "127.0.0.1:0".parse().unwrap(),
         venues: vec!["binance".to_owned()],
         market,
-        faults,
-        opens_with: 8,
-        events: Some(EVENTS),
+        faults: Script::parse(faults).unwrap(),
+        opens_with: symbols.len() * Channel::ALL.len(),
+        events: Some(events),
     })
     .unwrap();
-    let symbols = Market::new(market).instruments().iter().map(|i| i.native.clone()).collect();
     let feed = FeedSpec {
         venue: by_id("binance").unwrap(),
         symbols,
@@ -230,6 +227,16 @@ fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchan
         url: Some(format!("ws://{}/binance", simulator.address())),
         silence: std::time::Duration::from_secs(60),
     };
+    (simulator, feed)
+}
+
+/// Sockets, faults, recorder and replay together: what the exchange says it sent is what the ledger has.
+#[test]
+fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchanges() {
+    const EVENTS: u64 = 6_000;
+    let market = MarketSpec { symbols: 4, ticks_per_second: 4_000, ..MarketSpec::default() };
+    let faults = "duplicate@500*9,garbage@900,reorder@1500,gap@2500*5";
+    let (simulator, feed) = exchange(market, faults, EVENTS);
     let folder = tempfile::tempdir().unwrap();
     let store = memory();
     let recorder = Recorder::start(folder.path(), clock::wall()).unwrap();
@@ -268,23 +275,7 @@ fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchan
 fn what_is_missing_is_asked_for_and_final_windows_are_revised() {
     const EVENTS: u64 = 9_000;
     let market = MarketSpec { symbols: 3, ticks_per_second: 3_000, ..MarketSpec::default() };
-    let simulator = Simulator::start(SimulatorSpec {
-        address: "127.0.0.1:0".parse().unwrap(),
-        venues: vec!["binance".to_owned()],
-        market,
-        faults: Script::parse("gap@1500*7,gap@3000*40").unwrap(),
-        opens_with: 6,
-        events: Some(EVENTS),
-    })
-    .unwrap();
-    let symbols = Market::new(market).instruments().iter().map(|i| i.native.clone()).collect();
-    let feed = FeedSpec {
-        venue: by_id("binance").unwrap(),
-        symbols,
-        channels: Channel::ALL.to_vec(),
-        url: Some(format!("ws://{}/binance", simulator.address())),
-        silence: std::time::Duration::from_secs(60),
-    };
+    let (simulator, feed) = exchange(market, "gap@1500*7,gap@3000*40", EVENTS);
     let folder = tempfile::tempdir().unwrap();
     let store = memory();
     let recorder = Recorder::start(folder.path(), clock::wall()).unwrap();
