@@ -20,6 +20,8 @@ pub mod window;
 
 pub mod symbol;
 
+pub mod alert;
+
 pub mod latency;
 
 pub mod codec;

@@ -9,6 +9,7 @@ use feeds::frame::FrameCounts;
 use feeds::symbol::Symbol;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+use super::alerts::AlertBoard;
 use super::checkpoint::Checkpoint;
 use super::figures::{FigureBoard, Figures};
 use super::journal::Journal;
@@ -54,6 +55,8 @@ pub struct Setup {
     pub journal: Option<Journal>,
     /// Where those who watch find what is committed.
     pub board: FigureBoard,
+    /// Where those who follow the alert log hear how far it is.
+    pub alerts: AlertBoard,
 }
 
 /// What came of a run.

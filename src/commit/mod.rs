@@ -4,6 +4,7 @@
 //! [`writer`] makes one batch of it and commits it. A checkpoint holds everything up to one tape number: results,
 //! snapshots, ledgers and the number itself, all or nothing.
 
+pub mod alerts;
 pub mod checkpoint;
 pub mod committer;
 pub mod figures;

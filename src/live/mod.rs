@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::actors::credit::Credit;
 use crate::actors::{Engine, EngineError, EngineOptions};
 use crate::clock::{self, Stamp};
+use crate::commit::alerts::AlertBoard;
 use crate::commit::figures::FigureBoard;
 use crate::commit::journal::Journal;
 use crate::commit::recovery::{Recovered, RecoveryError, recover};
@@ -108,7 +109,9 @@ impl Deck {
         let mut sequencer =
             Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
         let (credit, board) = (Credit::default(), FigureBoard::default());
-        let pulse = Pulse::new(job.run.number, first.saturating_sub(1), credit.clone(), board.clone());
+        let alerts = AlertBoard::default();
+        let at = (job.run.number, first.saturating_sub(1));
+        let pulse = Pulse::new(at, credit.clone(), board.clone(), alerts.clone());
         let mut begun = Batch::default();
         begun.put(Family::Meta, job.run.key(), job.run.encode());
         store.commit(&begun, true)?;
@@ -127,6 +130,7 @@ impl Deck {
             wanted: Some(wants),
             journal,
             board,
+            alerts,
         };
         let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;
         let layout = EngineOptions { workers: options.workers, faults: Vec::new(), sabotage: None };

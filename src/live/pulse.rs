@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::last::{LastTick, LastTicks};
 use crate::actors::credit::Credit;
 use crate::clock::{self, Stamp};
+use crate::commit::alerts::AlertBoard;
 use crate::commit::figures::{FigureBoard, Figures};
 use crate::config::limits::LAST_TICKS_EVERY;
 use crate::feed::ConnectionStatus;
@@ -34,6 +35,7 @@ pub struct Pulse {
     run: u32,
     credit: Credit,
     board: FigureBoard,
+    alerts: AlertBoard,
     /// The tape's last entry.
     taken: AtomicU64,
     waiting_max: AtomicUsize,
@@ -44,7 +46,12 @@ pub struct Pulse {
 
 impl Pulse {
     /// Of run `run`, whose tape goes on behind entry `taken`.
-    pub(super) fn new(run: u32, taken: u64, credit: Credit, board: FigureBoard) -> Pulse {
+    pub(super) fn new(
+        (run, taken): (u32, u64),
+        credit: Credit,
+        board: FigureBoard,
+        alerts: AlertBoard,
+    ) -> Pulse {
         let begun = clock::stamp();
         let asked = Asked {
             at: begun,
@@ -58,6 +65,7 @@ impl Pulse {
             run,
             credit,
             board,
+            alerts,
             taken: AtomicU64::new(taken),
             waiting_max: AtomicUsize::new(0),
             asked: Mutex::new(asked),
@@ -88,6 +96,12 @@ impl Pulse {
     #[must_use]
     pub fn committed(&self) -> Figures {
         self.board.read()
+    }
+
+    /// How far the alert log is committed.
+    #[must_use]
+    pub fn alerts(&self) -> &AlertBoard {
+        &self.alerts
     }
 
     /// Epochs and bytes between the sequencer and the commit.

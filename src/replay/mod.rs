@@ -18,6 +18,7 @@ use crate::actors::symbol::Sabotage;
 use crate::actors::work::Fault;
 use crate::actors::{Engine, EngineError, EngineOptions};
 use crate::clock::{self, Stamp};
+use crate::commit::alerts::AlertBoard;
 use crate::commit::figures::FigureBoard;
 use crate::commit::{CommitError, Committer, Setup, Summary};
 use crate::config::Config;
@@ -232,6 +233,7 @@ fn start_committer(
         wanted: None,
         journal: None,
         board: FigureBoard::default(),
+        alerts: AlertBoard::default(),
     };
     Committer::start(setup, credit.clone()).map_err(ReplayError::Threads)
 }

@@ -6,10 +6,12 @@
 //! | `state` | symbol u32 | snapshot, [`crate::symbol::snapshot`] |
 //! | `late` | symbol u32, exchange time i64, tape number u64 | [`ticks`] |
 //! | `gaps` | symbol u32, then as [`gaps`] says | [`gaps`] |
+//! | `alerts` | number u64, from 1 without holes | [`alerts`] |
 //! | `tape` | tape number u64 of the chunk's first entry | [`ticks`] |
 //! | `latency` | time of the checkpoint i64 | [`crate::latency`] |
 //! | `meta` | `schema` | the format of the database ([`crate::store`]) |
 //! | `meta` | `head` | [`head`] |
+//! | `meta` | `generation` | that of the cursors, [`alerts`] |
 //! | `meta` | `run/` and its number u32 | [`run`] |
 //! | `meta` | `symbol/` and its number u32 | [`symbols`] |
 //! | `meta` | `feed/`, number of the run u32, of the input u32 | [`feeds`] |
@@ -17,6 +19,7 @@
 //! A signed key is stored with its sign bit turned, so that it sorts too. Windows are numbered as in the
 //! configuration, which is fixed for a database; symbols in the order in which they were met.
 
+pub mod alerts;
 pub mod feeds;
 pub mod gaps;
 pub mod head;

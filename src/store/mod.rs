@@ -50,7 +50,7 @@ pub enum Family {
     Tape,
     /// Results: blocks of windows.
     Windows,
-    /// Alert log (none are written yet).
+    /// Alert log.
     Alerts,
     /// Snapshots of symbols.
     State,
