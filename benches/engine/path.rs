@@ -8,6 +8,7 @@ use feeds::venue::DuplicateKey;
 use tapedeck::actors::credit::Credit;
 use tapedeck::actors::{Engine, EngineOptions};
 use tapedeck::clock;
+use tapedeck::commit::alerts::AlertBoard;
 use tapedeck::commit::figures::FigureBoard;
 use tapedeck::commit::{Committer, Setup};
 use tapedeck::config::limits::CHECKPOINT_ENTRIES;
@@ -168,6 +169,7 @@ fn setup(plan: &Arc<Plan>) -> Setup {
         wanted: None,
         journal: None,
         board: FigureBoard::default(),
+        alerts: AlertBoard::default(),
     }
 }
 
