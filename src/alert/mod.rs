@@ -34,6 +34,12 @@ impl State {
             State::Resolved => "resolved",
         }
     }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.name() == name)
+    }
 }
 
 /// How bad it is.

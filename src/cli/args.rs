@@ -7,6 +7,7 @@ use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand};
 use feeds::formats::FORMATS;
 use feeds::time::Nanos;
 
+use super::alerts::AlertsQuery;
 use super::help;
 use super::parse::{EpochCut, Speed, name, span, time};
 use crate::config::{Listen, limits};
@@ -242,6 +243,9 @@ pub enum Query {
     /// Closed windows by symbol and start, each in its latest revision
     #[command(after_help = help::QUERY_WINDOWS)]
     Windows(WindowsQuery),
+    /// The alert log in its order, a row for each step of an episode
+    #[command(after_help = help::QUERY_ALERTS)]
+    Alerts(Box<AlertsQuery>),
     /// Totals of every symbol, and what became of each of its ticks
     Symbols(SymbolsQuery),
     /// What became of every frame or line of each input
@@ -260,6 +264,7 @@ impl Query {
     pub fn common(&self) -> &QueryCommon {
         match self {
             Query::Windows(query) => &query.common,
+            Query::Alerts(query) => &query.common,
             Query::Symbols(query) => &query.common,
             Query::Feeds(query) => &query.common,
             Query::Ticks(query) | Query::Late(query) | Query::Gaps(query) => &query.common,
@@ -271,6 +276,7 @@ impl Query {
     pub fn range(&self) -> TimeRange {
         match self {
             Query::Windows(query) => query.range,
+            Query::Alerts(query) => query.range,
             Query::Ticks(query) | Query::Late(query) | Query::Gaps(query) => query.range,
             Query::Symbols(_) | Query::Feeds(_) => TimeRange::default(),
         }

@@ -59,6 +59,15 @@ Examples:
   tapedeck query windows --db my.db --window 1m --format ndjson | jq .close
   tapedeck query windows --db my.db --window 1m --format parquet --out windows.parquet";
 
+/// Below `tapedeck query alerts --help`.
+pub(super) const QUERY_ALERTS: &str = "\
+Examples:
+  tapedeck query alerts --db my.db --symbol 'binance:*' --severity warning
+  tapedeck query alerts --db my.db --rule 'burst*' --state firing --from 2024-08-08
+  tapedeck query alerts --db my.db --after 1-42 --format ndjson
+
+The steps of one episode share their id. A cursor is GENERATION-NUMBER; `--after` goes on behind it.";
+
 /// Below `tapedeck dump --help`.
 pub(super) const DUMP: &str = "\
 Two runs that agree have the same dump: windows with all statistics, then the totals of every symbol. Receive times, \

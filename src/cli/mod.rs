@@ -1,5 +1,6 @@
 //! The commands: from the command line to an exit code.
 
+pub mod alerts;
 pub mod args;
 mod demo;
 mod failure;

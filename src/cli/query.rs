@@ -10,7 +10,7 @@ use super::{Failure, checked, summary};
 use crate::latency::{Interval, Latencies, write_log};
 use crate::output::{Cell, Column, deliver};
 use crate::query::windows::{Selection, rows};
-use crate::query::{Catalogue, Filter, dump as dumped, tables};
+use crate::query::{Catalogue, Filter, alerts, dump as dumped, tables};
 use crate::store::open_reader;
 
 /// `query`.
@@ -27,6 +27,11 @@ pub(super) fn query(args: &QueryArgs) -> Result<(), Failure> {
                 revisions: wanted.revisions,
             };
             let (columns, rows) = rows(&*store, &catalogue, &selection)?;
+            print(common, &columns, rows)
+        }
+        Query::Alerts(wanted) => {
+            let filter = wanted.filter();
+            let (columns, rows) = alerts::rows(&*store, wanted.after.0, &filter)?;
             print(common, &columns, rows)
         }
         Query::Symbols(wanted) => {

@@ -113,10 +113,13 @@ pub const HTTP_CONNECTION_WITHIN: Nanos = 600 * SECOND;
 pub const HTTP_END_WITHIN: Nanos = SECOND;
 /// Threads that read for answers, so that a slow disk holds up no other request; the CPU is the run's.
 pub const HTTP_READERS: usize = 2;
-/// Rows of windows in one answer: some 4 MiB of JSON.
+/// Rows in one answer: some 4 MiB of JSON.
 pub const HTTP_ROWS_MAX: usize = 10_000;
-/// Rows of windows in one answer, by default.
+/// Rows in one answer, by default.
 pub const HTTP_ROWS: usize = 1_000;
+
+/// Alerts that one request looks at for those that it wants: some 50 ms of reading.
+pub const ALERTS_LOOKED_AT: usize = 50_000;
 
 /// How old a picture of a live run may be when it is shown: two a second are as many as a person sees.
 pub const VIEW_EVERY: Nanos = SECOND / 2;

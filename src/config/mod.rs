@@ -7,6 +7,7 @@
 pub mod catalogue;
 pub mod digest;
 pub mod duration;
+pub mod glob;
 pub mod limits;
 mod listen;
 pub mod nearest;

@@ -1,8 +1,10 @@
 //! Reading a database: what was committed, as rows.
 //!
 //! A database says itself what it holds ([`catalogue`]): windows with their statistics, symbols, inputs. [`windows`]
-//! computes statistics from stored state; [`tables`] has the smaller lists, [`percentiles`] that of latencies; [`dump`] is all results in one order.
+//! computes statistics from stored state; [`alerts`] has the alert log, [`tables`] the smaller lists, [`percentiles`] that of
+//! latencies; [`dump`] is all results in one order.
 
+pub mod alerts;
 pub mod catalogue;
 pub mod dump;
 pub mod percentiles;

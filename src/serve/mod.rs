@@ -6,6 +6,7 @@
 //! `guard` decides who is answered at all, `routes` has the paths, `rows` reads windows, `metrics` writes OpenMetrics,
 //! `page` holds the page.
 
+mod alerts;
 mod guard;
 mod metrics;
 mod page;

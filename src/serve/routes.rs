@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::rows::{self, Asked};
-use super::{metrics, page};
+use super::{alerts, metrics, page};
 use crate::output::{Cell, Column, Format, write};
 use crate::query::{Catalogue, Filter, QueryError, percentiles, tables};
 use crate::view::Viewer;
@@ -43,6 +43,7 @@ pub(super) fn router(viewer: Arc<Viewer>) -> Router {
         .route("/v1/venues", get(venues))
         .route("/v1/symbols", get(symbols))
         .route("/v1/windows", get(windows))
+        .route("/v1/alerts", get(alerts))
         .route("/v1/latency", get(latency))
         .fallback(async || problem(StatusCode::NOT_FOUND, PATHS))
         .with_state(viewer)
@@ -50,7 +51,7 @@ pub(super) fn router(viewer: Arc<Viewer>) -> Router {
 
 /// What is said where nothing is.
 const PATHS: &str = "nothing is here; there is /, /healthz, /readyz, /metrics, /v1/status, /v1/feeds, /v1/symbols, \
-                     /v1/windows, /v1/latency, /v1/venues and /v1/live";
+                     /v1/windows, /v1/alerts, /v1/latency, /v1/venues and /v1/live";
 
 /// Ready or not, and why not.
 async fn ready(State(viewer): Shared) -> Response {
@@ -118,6 +119,11 @@ async fn windows(State(viewer): Shared, RawQuery(query): RawQuery) -> Response {
     .await
 }
 
+/// The columns of `query alerts`, and where to go on.
+async fn alerts(State(viewer): Shared, RawQuery(query): RawQuery) -> Response {
+    read(move || alerts::list(&viewer, query.as_deref())).await
+}
+
 /// The columns of `tapedeck latency`, of this process.
 async fn latency(State(viewer): Shared) -> Response {
     read(move || {
@@ -136,7 +142,7 @@ async fn picture(
 }
 
 /// Reads where waiting for a disk holds up no other request.
-async fn read(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+pub(super) async fn read(work: impl FnOnce() -> Response + Send + 'static) -> Response {
     let read = tokio::task::spawn_blocking(work).await;
     read.unwrap_or_else(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "reading ended by a panic"))
 }
@@ -147,6 +153,15 @@ pub(super) fn shown(
     rows: impl Iterator<Item = anyhow::Result<Vec<Cell>>>,
     more: bool,
 ) -> Response {
+    shown_with(columns, rows, &format!("\"more\":{more}"))
+}
+
+/// The same, with other members of the object than `more`.
+pub(super) fn shown_with(
+    columns: &[Column],
+    rows: impl Iterator<Item = anyhow::Result<Vec<Cell>>>,
+    members: &str,
+) -> Response {
     let mut lines = Vec::new();
     if let Err(error) = write(Format::Ndjson, columns, rows, &mut lines) {
         return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}"));
@@ -154,7 +169,7 @@ pub(super) fn shown(
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let lines = String::from_utf8_lossy(&lines);
     let list = lines.trim_end().replace('\n', ",\n");
-    body(JSON, format!("{{\"columns\":{},\"more\":{more},\"rows\":[\n{list}\n]}}\n", json!(names)))
+    body(JSON, format!("{{\"columns\":{},{members},\"rows\":[\n{list}\n]}}\n", json!(names)))
 }
 
 /// Why a query was not answered.
@@ -171,7 +186,7 @@ pub(super) fn problem(status: StatusCode, why: &str) -> Response {
     answer(status, &json!({ "error": why }))
 }
 
-fn answer(status: StatusCode, value: &impl Serialize) -> Response {
+pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => (status, body(JSON, text + "\n")).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

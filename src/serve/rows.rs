@@ -31,30 +31,40 @@ impl Asked {
     /// Reads `a=b&c=d`, of which the keys are among `known`.
     pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Asked, String> {
         let mut asked = Asked::default();
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decoded(value).ok_or_else(|| format!("the value of `{key}` is no text"))?;
-            if !known.contains(&key) {
-                let shown: String = key.chars().take(KEY_SHOWN).collect();
-                return Err(format!("unknown parameter `{shown}`; {}", advice(key, known.iter().copied())));
-            }
+        for (key, value) in pairs(query, known)? {
             let wrong = |why: String| format!("`{key}`: {why}");
-            match key {
+            match key.as_str() {
                 "window" => asked.window = Some(value),
                 "symbol" => asked.symbols.push(value),
                 "from" => asked.from = Some(time(&value).map_err(wrong)?),
                 "to" => asked.to = Some(time(&value).map_err(wrong)?),
                 "revisions" => asked.revisions = value == "true",
-                _ => {
-                    let limit = value.parse().ok().filter(|limit| (1..=HTTP_ROWS_MAX).contains(limit));
-                    let limit = limit
-                        .ok_or_else(|| wrong(format!("write a whole number from 1 to {HTTP_ROWS_MAX}")))?;
-                    asked.limit = Some(limit);
-                }
+                _ => asked.limit = Some(limit(&value).map_err(wrong)?),
             }
         }
         Ok(asked)
     }
+}
+
+/// The parameters in `a=b&c=d`, all of whose keys must be among `known`.
+pub(super) fn pairs(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, String)>, String> {
+    let mut pairs = Vec::new();
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = decoded(value).ok_or_else(|| format!("the value of `{key}` is no text"))?;
+        if !known.contains(&key) {
+            let shown: String = key.chars().take(KEY_SHOWN).collect();
+            return Err(format!("unknown parameter `{shown}`; {}", advice(key, known.iter().copied())));
+        }
+        pairs.push((key.to_owned(), value));
+    }
+    Ok(pairs)
+}
+
+/// How many rows are asked for.
+pub(super) fn limit(value: &str) -> Result<usize, String> {
+    let limit = value.parse().ok().filter(|limit| (1..=HTTP_ROWS_MAX).contains(limit));
+    limit.ok_or_else(|| format!("write a whole number from 1 to {HTTP_ROWS_MAX}"))
 }
 
 /// Characters of an unknown key that are shown.

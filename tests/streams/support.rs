@@ -1,0 +1,118 @@
+//! A served run whose alert log the tests write themselves, and plain requests to it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use feeds::time::SECOND;
+use serde_json::Value;
+use tapedeck::alert::{Alert, AlertId, Severity, State};
+use tapedeck::config::{Catalogue, Config, Listen};
+use tapedeck::live::{Deck, LiveOptions};
+use tapedeck::schema::alerts::{Generation, encode, key};
+use tapedeck::serve::{Server, bind};
+use tapedeck::store::memory::MemoryStore;
+use tapedeck::store::{Batch, Family, Store};
+use tapedeck::tape::Cut;
+use tapedeck::view::{Facts, Viewer};
+
+/// Nothing here may take longer.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A run that gets no ticks, and is served.
+pub(crate) struct Served {
+    deck: Deck,
+    store: Arc<dyn Store>,
+    pub(crate) viewer: Arc<Viewer>,
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+}
+
+impl Served {
+    pub(crate) fn start() -> Served {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let mut config = Config::standard(&Catalogue::built_in());
+        config.engine.checkpoint_every = SECOND / 2;
+        let facts = Facts { db: None, recording: None, checkpoint_every: config.engine.checkpoint_every };
+        let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive };
+        let deck = Deck::start(&store, &options, None).unwrap();
+        let viewer = Arc::new(Viewer::new(deck.pulse(), Arc::clone(&store), facts));
+        let bound = bind(&Listen::At("127.0.0.1:0".to_owned())).unwrap().unwrap();
+        let server = bound.serve(Arc::clone(&viewer)).unwrap();
+        let address = server.address();
+        Served { deck, store, viewer, server, address }
+    }
+
+    /// Ends the server, then the run.
+    pub(crate) fn end(self) {
+        self.server.stop();
+        self.deck.stop().unwrap();
+    }
+
+    /// Writes alerts of these numbers to the log, and says so when they are there.
+    pub(crate) fn tell(&self, numbers: std::ops::RangeInclusive<u64>) {
+        self.write(numbers.clone());
+        self.viewer.pulse().alerts().publish(*numbers.end());
+    }
+
+    /// Writes them without saying so.
+    pub(crate) fn write(&self, numbers: std::ops::RangeInclusive<u64>) {
+        let mut batch = Batch::default();
+        for number in numbers {
+            batch.put(Family::Alerts, key(number), encode(&alert(number)));
+        }
+        self.store.commit(&batch, true).unwrap();
+    }
+
+    /// The log begins with `oldest`.
+    pub(crate) fn forget_before(&self, oldest: u64) {
+        let mut batch = Batch::default();
+        batch.delete_range(Family::Alerts, key(0), key(oldest));
+        self.store.commit(&batch, true).unwrap();
+    }
+
+    pub(crate) fn enter(&self, generation: Generation) {
+        let mut batch = Batch::default();
+        batch.put(Family::Meta, Generation::key(), generation.encode());
+        self.store.commit(&batch, true).unwrap();
+    }
+}
+
+/// The alert of this number: of two rules, three symbols, three severities and states in turn.
+pub(crate) fn alert(number: u64) -> Alert {
+    Alert {
+        id: AlertId([(number / 3) as u8; 16]),
+        state: State::ALL[number as usize % 3],
+        rule: ["burst", "gap-up"][number as usize % 2].to_owned(),
+        symbol: ["here:ABC", "here:DEF", "there:X/Y"][number as usize / 3 % 3].to_owned(),
+        severity: Severity::ALL[number as usize / 2 % 3],
+        event_time: number as i64 * SECOND,
+        fired_at: Some(number as i64 * SECOND + 1),
+        message: format!("alert {number}, \"quoted\""),
+        labels: Vec::new(),
+        values: vec![("volume[1s]".to_owned(), number.to_string())],
+        windows: Vec::new(),
+        number,
+        suppressed: None,
+    }
+}
+
+/// An answer in JSON, and its status.
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, Value) {
+    let (status, _, body) = raw(address, path, "");
+    (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body:?}")))
+}
+
+/// Status, head and body of an answer to a request with these further headers, each with its line's end.
+pub(crate) fn raw(address: SocketAddr, path: &str, headers: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let close = if headers.contains("Connection:") { "" } else { "Connection: close\r\n" };
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{close}{headers}\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_lowercase(), body.to_owned())
+}
