@@ -81,7 +81,8 @@ pub(crate) fn serve(
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let config = Config::standard(&Catalogue::built_in());
-    let mut deck = Deck::start(&store, &LiveOptions { config, workers, cut: Cut::Adaptive }, recorder)?;
+    let mut deck =
+        Deck::start(&store, &LiveOptions { config, workers, cut: Cut::Adaptive, sabotage: None }, recorder)?;
     let (deliveries, mut arriving) = mpsc::channel(DELIVERIES_WAITING);
     let (enough, stop) = tokio::sync::oneshot::channel::<()>();
     let spec = spec(exchange, connections)?;

@@ -1,9 +1,10 @@
 //! The symbol actor: a thin shell over [`SymbolState`].
 //!
-//! A fault in one symbol's work stops that symbol only. What the state is after a panic nobody knows, so the run goes
-//! back to its last checkpoint and comes by again, this time taking the symbol out of service just before the entry at
-//! fault: its open windows come out flagged `quarantined`, and what follows is rejected. Keeping a copy of the state
-//! to go back to would cost every tick what hardly ever happens.
+//! A fault in one symbol's work stops that symbol only. What the state is after a panic nobody knows, so it is made again
+//! up to just before the entry at fault: its open windows come out flagged `quarantined`, and what follows is rejected.
+//! A replay goes back to its last checkpoint for that and comes by again; in a live run the committer does it, from
+//! snapshot and tape ([`crate::commit::quarantine`]), and for what follows, too. Keeping a copy of the state to go back
+//! to would cost every tick what hardly ever happens.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +41,7 @@ pub struct SymbolActor {
     state: SymbolState,
     /// The entry at which it is to be taken out of service.
     quarantine_at: Option<u64>,
-    /// It has panicked: its state means nothing, and the run is about to end.
+    /// It has panicked: its state means nothing, and whoever takes finished epochs does what it did.
     broken: bool,
     sabotage: Option<Sabotage>,
 }
@@ -110,7 +111,8 @@ impl Handler<Apply> for SymbolActor {
     }
 }
 
-fn text_of(cause: &(dyn Any + Send)) -> &str {
+/// What a panic says.
+pub(crate) fn text_of(cause: &(dyn Any + Send)) -> &str {
     cause
         .downcast_ref::<&str>()
         .copied()

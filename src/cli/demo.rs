@@ -56,7 +56,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let mut config = Config::standard(&names);
     // What is shown is what the last checkpoint has.
     config.engine.checkpoint_every = SECOND;
-    let options = LiveOptions { config, workers, cut: Cut::Adaptive };
+    let options = LiveOptions { config, workers, cut: Cut::Adaptive, sabotage: None };
     let deck = Deck::start(&store, &options, Some(recorder)).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
     let service = Service {

@@ -105,10 +105,7 @@ fn tell(args: &ReplayArgs, report: &Report) -> Result<(), Failure> {
     if untold > 0 {
         let _ = writeln!(errors, "and {untold} more bad lines");
     }
-    for fault in &report.summary.faults {
-        let (symbol, number, cause) = (&fault.symbol, fault.number, &fault.cause);
-        let _ = writeln!(errors, "{symbol} was taken out of service at tape entry {number}: {cause}");
-    }
+    summary::faults(&report.summary, &mut errors);
     drop(errors);
     let mut out = io::stdout();
     if args.json {

@@ -50,7 +50,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let workers = args.workers.or(config.engine.workers).unwrap_or(cores);
     let checkpoint_every = config.engine.checkpoint_every;
     let facts = Facts { db: Some(db.clone()), recording: args.record.clone(), checkpoint_every };
-    let options = LiveOptions { config, workers, cut: Cut::Adaptive };
+    let options = LiveOptions { config, workers, cut: Cut::Adaptive, sabotage: None };
     let deck =
         Deck::start(&store, &options, recorder.map_err(anyhow::Error::from)?).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
@@ -64,6 +64,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let mut out = io::stdout();
     writeln!(out, "stopped; all that came is in {}, and the same command goes on from there", db.display())
         .map_err(anyhow::Error::from)?;
+    summary::faults(&summary, &mut io::stderr());
     summary::live(&summary, &mut out)?;
     Ok(())
 }

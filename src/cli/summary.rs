@@ -87,6 +87,15 @@ pub(super) fn json(report: &Report, out: &mut (dyn Write + Send)) -> Result<()> 
     Ok(())
 }
 
+/// The symbols that were taken out of service.
+pub(super) fn faults(summary: &Summary, errors: &mut dyn Write) {
+    for fault in &summary.faults {
+        let (symbol, number, cause) = (&fault.symbol, fault.number, &fault.cause);
+        // With stderr gone there is nobody to tell.
+        let _ = writeln!(errors, "{symbol} was taken out of service at tape entry {number}: {cause}");
+    }
+}
+
 /// What a live run did: the whole ledger, the percentiles of its stages, its alerts.
 pub(super) fn live(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<()> {
     counts(summary, out)?;

@@ -58,6 +58,7 @@ fn view(symbols: usize) -> View {
         trades: 500,
         quotes: 503,
         symbols,
+        out_of_service: Vec::new(),
         windows: 99,
         ticks_per_s: 2_031.7,
         queues: Vec::new(),

@@ -12,13 +12,14 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use super::alerts::AlertBoard;
 use super::checkpoint::Checkpoint;
 use super::figures::{FigureBoard, Figures};
-use super::journal::Journal;
+use super::journal::{Journal, keep_ticks};
+use super::quarantine::OutOfService;
 use super::repairs::repair;
 use super::writer::{Durability, Order, Written, write_all};
 use crate::actors::credit::Credit;
 use crate::actors::work::{Fault, ShareResult, Work};
 use crate::clock::{self, Stamp};
-use crate::config::limits::{EPOCHS_IN_FLIGHT, TAPE_CHUNK_TICKS};
+use crate::config::limits::EPOCHS_IN_FLIGHT;
 use crate::feed::backfill::Wanted;
 use crate::latency::{Latencies, Stage};
 use crate::schema::Key;
@@ -27,9 +28,9 @@ use crate::schema::run::{Progress, Run};
 use crate::schema::ticks::Chunk;
 use crate::source::NewInput;
 use crate::store::{Batch, Family, Store, StoreError};
+use crate::symbol::GapChange;
 use crate::symbol::duplicates::Hole;
 use crate::symbol::ledger::Ledger;
-use crate::symbol::{Entry, GapChange};
 use crate::tape::Epoch;
 use crate::window::Plan;
 
@@ -92,7 +93,7 @@ pub enum CommitError {
         /// Which sum, and its two sides.
         what: String,
     },
-    /// A symbol's work panicked; the run has to come by again without it.
+    /// A symbol's work panicked: a replay has to come by again without it, and in a live run there were too many.
     #[error("{} panicked at tape entry {}: {}", .0.symbol, .0.number, .0.cause)]
     Fault(Fault),
     /// A thread of the engine panicked.
@@ -191,6 +192,7 @@ struct OrderedStage {
     checkpoint: Checkpoint,
     chunk: Option<Chunk>,
     journal: Option<Journal>,
+    out_of_service: OutOfService,
     plan: Arc<Plan>,
     symbols: Vec<Symbol>,
     wanted: Option<mpsc::Sender<Wanted>>,
@@ -215,6 +217,7 @@ impl OrderedStage {
             checkpoint: Checkpoint::default(),
             chunk: setup.keep_ticks.then(Chunk::default),
             journal: setup.journal,
+            out_of_service: OutOfService::default(),
             plan: setup.plan,
             symbols: setup.symbols,
             wanted: setup.wanted,
@@ -256,9 +259,7 @@ impl OrderedStage {
     fn gather(&mut self, work: &Work) -> Result<(), CommitError> {
         let applied = clock::stamp();
         let mut results = work.take_results();
-        if let Some(fault) = results.iter_mut().find_map(|result| result.fault.take()) {
-            return Err(CommitError::Fault(fault));
-        }
+        self.quarantine(work, &mut results)?;
         for result in &results {
             if let Some((_, ledger)) = &result.snapshot {
                 let symbol = result.symbol as usize;
@@ -289,6 +290,22 @@ impl OrderedStage {
         self.time(&work.epoch, applied);
         if let Some(chunk) = &mut self.chunk {
             keep_ticks(&work.epoch, chunk, &mut self.checkpoint.chunks);
+        }
+        Ok(())
+    }
+
+    /// A replay comes by again without the symbol at fault. What is live goes on.
+    fn quarantine(&mut self, work: &Work, results: &mut Vec<ShareResult>) -> Result<(), CommitError> {
+        let Some(journal) = &mut self.journal else {
+            let fault = results.iter_mut().find_map(|result| result.fault.take());
+            return fault.map_or(Ok(()), |fault| Err(CommitError::Fault(fault)));
+        };
+        let found = self.out_of_service.stand_in(work, results, (&*self.store, &self.run), &self.plan)?;
+        for (symbol, fault) in found {
+            tracing::error!(symbol = %fault.symbol, entry = fault.number, cause = fault.cause, "out of service");
+            journal.fault(symbol, &fault);
+            self.board.fault(fault.clone());
+            self.summary.faults.push(fault);
         }
         Ok(())
     }
@@ -460,26 +477,6 @@ impl OrderedStage {
         let feeds = self.feeds.into_iter().zip(&self.counts);
         self.summary.feeds = feeds.map(|(feed, counts)| feed.with(counts)).collect();
         self.summary
-    }
-}
-
-/// Appends the ticks of an epoch to the tape's chunks, in tape order.
-fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u8>)>) {
-    let mut order: Vec<(u64, u32, &Entry)> = Vec::with_capacity(epoch.entries.len());
-    for share in &epoch.shares {
-        for sequenced in epoch.of(share) {
-            if matches!(sequenced.entry, Entry::Tick(_) | Entry::Past(_)) {
-                order.push((sequenced.number, share.symbol, &sequenced.entry));
-            }
-        }
-    }
-    // Trades of the past have one number together: stable.
-    order.sort_by_key(|(number, _, _)| *number);
-    for (number, symbol, entry) in order {
-        chunk.push(number, symbol, entry);
-        if chunk.entries() >= TAPE_CHUNK_TICKS {
-            chunks.extend(chunk.take());
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feeds::frame::FrameCounts;
 
+use crate::actors::work::Fault;
 use crate::clock::Stamp;
 use crate::latency::Latencies;
 use crate::symbol::ledger::Ledger;
@@ -26,6 +27,8 @@ pub struct Figures {
     pub emissions: u64,
     /// The ledgers of frames of this process, by venue.
     pub venues: Arc<BTreeMap<String, FrameCounts>>,
+    /// Symbols that are out of service, and why.
+    pub faults: Arc<Vec<Fault>>,
     /// Latencies of this process.
     pub latencies: Arc<Latencies>,
 }
@@ -47,16 +50,21 @@ impl FigureBoard {
     /// A checkpoint is written: `figures` hold but for their latencies and number, which are added to.
     pub(super) fn publish(&self, figures: Figures, interval: &Latencies) {
         let mut shown = self.figures();
-        let latencies = std::mem::take(&mut shown.latencies);
+        let (latencies, faults) = (std::mem::take(&mut shown.latencies), Arc::clone(&shown.faults));
         // Epochs behind it may be in the database already.
         let applied = figures.applied.max(shown.applied);
-        *shown = Figures { latencies, applied, checkpoints: shown.checkpoints + 1, ..figures };
+        *shown = Figures { latencies, applied, checkpoints: shown.checkpoints + 1, faults, ..figures };
         add(&mut shown, interval);
     }
 
     /// Entries up to this one are in the database.
     pub(super) fn commit(&self, applied: u64) {
         self.figures().applied = applied;
+    }
+
+    /// A symbol is out of service, from now on or since an earlier run.
+    pub(crate) fn fault(&self, fault: Fault) {
+        Arc::make_mut(&mut self.figures().faults).push(fault);
     }
 
     /// Latencies that were known only after their checkpoint.

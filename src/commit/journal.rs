@@ -12,12 +12,12 @@ use std::time::Duration;
 use feeds::frame::FrameCounts;
 
 use super::checkpoint::{Checkpoint, put_findings, put_windows};
-use crate::actors::work::ShareResult;
-use crate::config::limits::DISK_FULL_WAIT;
+use crate::actors::work::{Fault, ShareResult};
+use crate::config::limits::{DISK_FULL_WAIT, TAPE_CHUNK_TICKS};
 use crate::schema::feeds::Feed;
 use crate::schema::head::{self, Head};
 use crate::schema::ticks::Chunk;
-use crate::schema::{Key, feeds as ledgers, symbols};
+use crate::schema::{Key, faults, feeds as ledgers, symbols};
 use crate::store::{Batch, Family, Store, StoreError};
 use crate::symbol::Entry;
 use crate::tape::Epoch;
@@ -36,6 +36,8 @@ pub struct Journal {
     /// Every epoch is synced before it counts as committed.
     always: bool,
     unsynced: Unsynced,
+    /// Symbols that the next epoch takes out of service: keys and values.
+    faults: Vec<(Vec<u8>, Vec<u8>)>,
     /// What came of each input since its ledger was written.
     frames: Vec<(u32, FrameCounts)>,
     /// Blocks of windows that the next checkpoint takes out.
@@ -58,6 +60,7 @@ impl Journal {
             ticks_before,
             always,
             unsynced: Unsynced::default(),
+            faults: Vec::new(),
             frames: Vec::new(),
             blocks: Vec::new(),
             checkpoints: [0, applied],
@@ -68,6 +71,11 @@ impl Journal {
     #[must_use]
     pub fn unsynced(&self) -> Option<Unsynced> {
         (!self.always).then(|| Arc::clone(&self.unsynced))
+    }
+
+    /// The epoch that is committed next takes `symbol` out of service.
+    pub fn fault(&mut self, symbol: u32, fault: &Fault) {
+        self.faults.push((faults::key(symbol), faults::encode(fault.number, &fault.cause)));
     }
 
     /// Commits an epoch and what came of it. `feed` gives the ledger of an input with this epoch in it.
@@ -88,6 +96,9 @@ impl Journal {
         self.blocks.extend(put_windows(results, applied, &mut batch));
         for result in results {
             put_findings(result, &mut batch);
+        }
+        for (key, value) in self.faults.drain(..) {
+            batch.put(Family::Meta, key, value);
         }
         for joined in &epoch.joined {
             batch.put(Family::Meta, symbols::key(joined.number), symbols::encode(joined));
@@ -143,19 +154,35 @@ impl Journal {
     }
 }
 
-/// An epoch's entries in the order of the tape.
+/// An epoch's entries as a chunk.
 fn chunk_of(epoch: &Epoch) -> Chunk {
-    let mut order: Vec<(u64, u32, &Entry)> = Vec::with_capacity(epoch.entries.len());
-    for share in &epoch.shares {
-        order.extend(epoch.of(share).iter().map(|it| (it.number, share.symbol, &it.entry)));
-    }
-    // A number may stand for several symbols, and for several entries of one (the clock before a tick): stable.
-    order.sort_by_key(|(number, _, _)| *number);
     let mut chunk = Chunk::default();
-    for (number, symbol, entry) in order {
+    for (number, symbol, entry) in in_order(epoch, |_| true) {
         chunk.push(number, symbol, entry);
     }
     chunk
+}
+
+/// Appends the ticks of an epoch to the tape's chunks, in tape order, where no journal has them.
+pub(super) fn keep_ticks(epoch: &Epoch, chunk: &mut Chunk, chunks: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+    for (number, symbol, entry) in in_order(epoch, |entry| matches!(entry, Entry::Tick(_) | Entry::Past(_))) {
+        chunk.push(number, symbol, entry);
+        if chunk.entries() >= TAPE_CHUNK_TICKS {
+            chunks.extend(chunk.take());
+        }
+    }
+}
+
+/// The entries of an epoch that are `wanted`, in the order of the tape.
+fn in_order(epoch: &Epoch, wanted: impl Fn(&Entry) -> bool) -> Vec<(u64, u32, &Entry)> {
+    let mut order: Vec<(u64, u32, &Entry)> = Vec::with_capacity(epoch.entries.len());
+    for share in &epoch.shares {
+        let entries = epoch.of(share).iter().filter(|it| wanted(&it.entry));
+        order.extend(entries.map(|it| (it.number, share.symbol, &it.entry)));
+    }
+    // A number may stand for several symbols, and for several entries of one (the clock before a tick): stable.
+    order.sort_by_key(|(number, _, _)| *number);
+    order
 }
 
 /// The key of the first chunk at or behind entry `number`.

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod committer;
 pub mod figures;
 pub mod journal;
+pub mod quarantine;
 pub mod recovery;
 mod repairs;
 pub mod writer;

@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::journal::tape_key;
+use super::quarantine;
+use crate::actors::symbol::text_of;
 use crate::actors::work::ShareResult;
 use crate::clock;
 use crate::codec::CodecError;
 use crate::schema::feeds::{self, Feed};
 use crate::schema::head::{self, Head};
 use crate::schema::run::Run;
-use crate::schema::{Key, symbols, ticks};
+use crate::schema::{Key, faults, symbols, ticks};
 use crate::store::{Family, Store, StoreError};
 use crate::symbol::{Entry, Outcomes, SymbolState};
 use crate::tape::epoch::Joined;
@@ -76,19 +78,27 @@ pub fn recover(store: &Arc<dyn Store>, plan: &Plan, run: &Run) -> Result<Option<
             shares.entry(symbol).or_default().push((number, entry));
         }
     }
-    let mut faults = Vec::new();
+    let (mut faults, mut new_faults) = (Vec::new(), Vec::new());
+    let known = quarantine::stored(&**store)?;
     let mut checkpoint = Checkpoint::default();
     for (number, entries) in shares {
         let symbol = joined
             .remove(&number)
             .ok_or_else(|| RecoveryError::Damaged { what: format!("the name of symbol {number}") })?;
-        let (result, fault) = apply(store, plan, &symbol, &entries)?;
-        faults.extend(fault.map(|fault| (symbol.symbol.to_string(), fault)));
+        let known = known.iter().find(|fault| fault.symbol == number && fault.number > run.applied);
+        let (result, fault) = apply(store, plan, &symbol, &entries, known.map(|fault| fault.number))?;
+        if let Some((at, cause)) = fault {
+            faults.push((symbol.symbol.to_string(), at));
+            new_faults.push((faults::key(number), faults::encode(at, &cause)));
+        }
         checkpoint.results.push(result);
     }
     let recovered = Recovered { entries: head.applied - run.applied, applied: head.applied, faults };
     let run = Run { applied: head.applied, ticks: head.ticks, committed_at: clock::wall(), ..run.clone() };
     let mut batch = checkpoint.batch(&run);
+    for (key, value) in new_faults {
+        batch.put(Family::Meta, key, value);
+    }
     // Without what is added now: recovery may be cut short behind this, and then begins again.
     batch.put(Family::Meta, head::key(), Head { frames: Vec::new(), ..head.clone() }.encode());
     for (input, more) in &head.frames {
@@ -102,13 +112,15 @@ pub fn recover(store: &Arc<dyn Store>, plan: &Plan, run: &Run) -> Result<Option<
     Ok(Some(recovered))
 }
 
-/// Applies a symbol's entries to its snapshot; and the entry that it panicked at, if it did.
+/// Applies a symbol's entries to its snapshot, out of service from entry `known` on; and the entry that it panicked at, if
+/// it did, with what the panic says.
 fn apply(
     store: &Arc<dyn Store>,
     plan: &Plan,
     joined: &Joined,
     entries: &[(u64, Entry)],
-) -> Result<(ShareResult, Option<u64>), RecoveryError> {
+    known: Option<u64>,
+) -> Result<(ShareResult, Option<(u64, String)>), RecoveryError> {
     let begin = || -> Result<SymbolState, RecoveryError> {
         match store.get(Family::State, &state_key(joined.number))? {
             None => Ok(SymbolState::new(plan, joined.trade_key, joined.quote_key)),
@@ -117,25 +129,29 @@ fn apply(
             }
         }
     };
-    let mut fault = None;
+    let (mut from, mut fault) = (known, None);
     loop {
         let (mut state, mut out, mut at) = (begin()?, Outcomes::default(), 0);
         let applied = catch_unwind(AssertUnwindSafe(|| {
             for (number, entry) in entries {
                 at = *number;
-                if fault.is_some_and(|fault| at >= fault) {
+                if from.is_some_and(|from| at >= from) {
                     state.quarantine(plan, at, &mut out);
                 }
                 state.apply(plan, at, entry, &mut out);
             }
         }));
         // A symbol that panics out of service, too, stays as its last snapshot has it.
-        if applied.is_ok() || fault.is_some() {
-            let mut result = ShareResult::of(joined.number, out, plan);
-            result.take_snapshot(&state);
-            return Ok((result, fault));
+        if let Err(cause) = &applied
+            && from.is_none()
+        {
+            from = Some(at);
+            fault = Some((at, text_of(&**cause).to_owned()));
+            continue;
         }
-        fault = Some(at);
+        let mut result = ShareResult::of(joined.number, out, plan);
+        result.take_snapshot(&state);
+        return Ok((result, fault));
     }
 }
 

@@ -14,11 +14,14 @@ use feeds::time::Nanos;
 use tokio::sync::mpsc;
 
 use crate::actors::credit::Credit;
+use crate::actors::symbol::Sabotage;
+use crate::actors::work::Fault;
 use crate::actors::{Engine, EngineError, EngineOptions};
 use crate::clock::{self, Stamp};
 use crate::commit::alerts::AlertBoard;
 use crate::commit::figures::FigureBoard;
 use crate::commit::journal::Journal;
+use crate::commit::quarantine;
 use crate::commit::recovery::{Recovered, RecoveryError, recover};
 use crate::commit::{CommitError, Committer, Setup, Summary};
 use crate::config::limits::BACKFILLS_WAITING;
@@ -67,6 +70,8 @@ pub struct LiveOptions {
     pub workers: usize,
     /// Where epochs are cut.
     pub cut: Cut,
+    /// For tests of quarantine.
+    pub sabotage: Option<Sabotage>,
 }
 
 /// See the module.
@@ -112,6 +117,12 @@ impl Deck {
         let alerts = AlertBoard::default();
         let at = (job.run.number, first.saturating_sub(1));
         let pulse = Pulse::new(at, credit.clone(), board.clone(), alerts.clone());
+        for fault in quarantine::stored(&**store)? {
+            if let Some(member) = job.members.get(fault.symbol as usize) {
+                let symbol = member.joined.symbol.clone();
+                board.fault(Fault { symbol, number: fault.number, cause: fault.cause });
+            }
+        }
         let mut begun = Batch::default();
         begun.put(Family::Meta, job.run.key(), job.run.encode());
         store.commit(&begun, true)?;
@@ -133,7 +144,8 @@ impl Deck {
             alerts,
         };
         let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;
-        let layout = EngineOptions { workers: options.workers, faults: Vec::new(), sabotage: None };
+        let layout =
+            EngineOptions { workers: options.workers, faults: Vec::new(), sabotage: options.sabotage };
         let mut symbols = Engine::start(plan, &layout, credit, committer.done());
         for member in job.members {
             sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());

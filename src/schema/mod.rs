@@ -15,11 +15,13 @@
 //! | `meta` | `run/` and its number u32 | [`run`] |
 //! | `meta` | `symbol/` and its number u32 | [`symbols`] |
 //! | `meta` | `feed/`, number of the run u32, of the input u32 | [`feeds`] |
+//! | `meta` | `fault/` and the number of a symbol u32 | [`faults`] |
 //!
 //! A signed key is stored with its sign bit turned, so that it sorts too. Windows are numbered as in the
 //! configuration, which is fixed for a database; symbols in the order in which they were met.
 
 pub mod alerts;
+pub mod faults;
 pub mod feeds;
 pub mod gaps;
 pub mod head;

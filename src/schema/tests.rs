@@ -8,11 +8,12 @@ use ::feeds::time::Nanos;
 use ::feeds::venue::DuplicateKey;
 use proptest::prelude::*;
 
+use super::faults::StoredFault;
 use super::feeds::Feed;
 use super::gaps::Missing;
 use super::head::Head;
 use super::run::{Input, Progress, Run};
-use super::{Key, gaps, rows, symbols, ticks, time_at, u32_at, u64_at};
+use super::{Key, faults, gaps, rows, symbols, ticks, time_at, u32_at, u64_at};
 use crate::codec::CodecError;
 use crate::stat::{CarriedQuote, Pane};
 use crate::symbol::Entry;
@@ -180,6 +181,15 @@ proptest! {
         let (key, value) = (gaps::stretch_key(symbol, &stretch), gaps::encode_missing(&stretch));
         prop_assert_eq!(gaps::decode(&key, &value).unwrap(), (symbol, Missing::Stretch(stretch)));
         holds(&value, &at, byte, |value| gaps::decode(&key, value))?;
+    }
+
+    #[test]
+    fn faults_come_back(symbol in any::<u32>(), number in any::<u64>(), cause in any::<String>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let (key, value) = (faults::key(symbol), faults::encode(number, &cause));
+        prop_assert_eq!(faults::decode(&key, &value).unwrap(), StoredFault { symbol, number, cause: cause.clone() });
+        holds(&value, &at, byte, |value| faults::decode(&key, value))?;
+        let long = faults::decode(&key, &faults::encode(number, &cause.repeat(1_000))).unwrap();
+        prop_assert!(cause.repeat(1_000).starts_with(&long.cause) && long.cause.len() <= 2_048);
     }
 
     #[test]

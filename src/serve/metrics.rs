@@ -84,6 +84,11 @@ fn engine(registry: &mut Registry, view: &View) {
         ("committed_entry", "The last entry that is in the database", status.committed as f64),
         ("symbols", "Symbols in the database", status.symbols as f64),
         (
+            "symbols_out_of_service",
+            "Symbols that a fault of the engine's took out of service",
+            status.out_of_service.len() as f64,
+        ),
+        (
             "ready",
             "1 if nothing keeps the run from doing what it is there for",
             f64::from(u8::from(status.ready)),

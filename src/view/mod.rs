@@ -23,7 +23,7 @@ use crate::live::pulse::Pulse;
 use crate::store::Store;
 
 pub use ready::unready;
-pub use status::{Columns, Queue, Status, VenueView};
+pub use status::{Columns, FaultView, Queue, Status, VenueView};
 use symbols::{Rates, Stored};
 pub use symbols::{SymbolView, WindowView};
 

@@ -6,6 +6,7 @@ use feeds::frame::FrameCounts;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Viewer, seconds};
+use crate::actors::work::Fault;
 use crate::clock::Stamp;
 use crate::commit::figures::Figures;
 use crate::config::limits::{DELIVERIES_WAITING, EPOCH_BYTES_IN_FLIGHT, EPOCHS_IN_FLIGHT};
@@ -45,6 +46,8 @@ pub struct Status {
     pub quotes: u64,
     /// Symbols in the database.
     pub symbols: usize,
+    /// Symbols that are out of service after a fault of the engine's, in the order in which they were found.
+    pub out_of_service: Vec<FaultView>,
     /// Windows emitted or amended by this process.
     pub windows: u64,
     /// Ticks that came in a second, since it was last looked at or longer.
@@ -59,6 +62,17 @@ pub struct Status {
     pub recording: Option<String>,
     /// Memory of this process that is resident, in bytes, where the system says.
     pub memory_bytes: Option<u64>,
+}
+
+/// A symbol that is out of service: its ticks are rejected, and its windows were flagged `quarantined`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FaultView {
+    /// Which.
+    pub symbol: String,
+    /// From this entry of the tape on.
+    pub entry: u64,
+    /// What the fault said.
+    pub cause: String,
 }
 
 /// A queue of the engine.
@@ -144,6 +158,7 @@ pub(super) fn status(viewer: &Viewer, asked: &Asked, committed: &Figures, now: S
         trades: committed.ledger.trades,
         quotes: committed.ledger.quotes,
         symbols: committed.symbols,
+        out_of_service: committed.faults.iter().map(fault).collect(),
         windows: committed.emissions,
         ticks_per_s: rate,
         queues: queues(asked.waiting, pulse.in_flight()),
@@ -152,6 +167,10 @@ pub(super) fn status(viewer: &Viewer, asked: &Asked, committed: &Figures, now: S
         recording: facts.recording.as_ref().map(path),
         memory_bytes: memory(),
     }
+}
+
+fn fault(fault: &Fault) -> FaultView {
+    FaultView { symbol: fault.symbol.to_string(), entry: fault.number, cause: fault.cause.clone() }
 }
 
 fn queues(waiting: usize, (epochs, bytes): (usize, usize)) -> Vec<Queue> {

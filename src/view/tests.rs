@@ -46,7 +46,9 @@ fn basis_points_are_of_the_middle() {
 fn what_stands_still_is_not_ready() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let config = Config::standard(&Catalogue::built_in());
-    let deck = Deck::start(&store, &LiveOptions { config, workers: 1, cut: Cut::Adaptive }, None).unwrap();
+    let deck =
+        Deck::start(&store, &LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None }, None)
+            .unwrap();
     let pulse = deck.pulse();
     let after = |seconds| Stamp::of(clock::stamp().instant() + Duration::from_secs(seconds));
     let why = |seconds| unready(&pulse, 5 * SECOND, after(seconds));

@@ -168,7 +168,7 @@ impl Account {
         let under = Arc::clone(&store);
         let decked = std::thread::spawn(move || {
             let config = Config::standard(&Catalogue::built_in());
-            let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive };
+            let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None };
             let mut deck = Deck::start(&under, &options, None).unwrap();
             for (delivery, more) in taken {
                 deck.take(delivery, more).unwrap();

@@ -90,7 +90,8 @@ impl Exchanges {
         let folder = tempfile::tempdir().unwrap();
         let store = memory();
         let recorder = Recorder::start(folder.path(), clock::wall()).unwrap();
-        let live = LiveOptions { config: self.config.clone(), workers: 2, cut: Cut::Adaptive };
+        let live =
+            LiveOptions { config: self.config.clone(), workers: 2, cut: Cut::Adaptive, sabotage: None };
         let deck = Deck::start(&store, &live, Some(recorder)).unwrap();
         let stop = Stop::default();
         let (simulators, asking) = (Arc::new(simulators), stop.clone());

@@ -116,7 +116,7 @@ pub(crate) fn deliveries(seed: u64, lines: usize) -> Vec<Delivery> {
     out
 }
 
-fn recording(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn recording(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).unwrap();
     let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     files.sort();
@@ -124,7 +124,7 @@ fn recording(folder: &Path) -> Vec<PathBuf> {
 }
 
 pub(crate) fn live_options(workers: usize, cut: Cut) -> LiveOptions {
-    LiveOptions { config: config(true), workers, cut }
+    LiveOptions { config: config(true), workers, cut, sabotage: None }
 }
 
 /// A live run, recorded in `folder`.

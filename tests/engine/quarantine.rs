@@ -1,12 +1,22 @@
 //! A fault in one symbol, seen from outside.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use feeds::symbol::Symbol;
+use tapedeck::clock;
+use tapedeck::commit::Summary;
+use tapedeck::config::limits::EPOCHS_IN_FLIGHT;
+use tapedeck::live::pulse::Pulse;
+use tapedeck::live::recorder::Recorder;
+use tapedeck::live::{Deck, LiveOptions};
 use tapedeck::replay::ReplayOptions;
 use tapedeck::tape::Cut;
 
+use crate::live::{deliveries, live_options, recording};
 use crate::made::{Kind, config, made};
+use crate::recovery;
 use crate::support::{assert_same, dump_of, dumped, lines, memory, options, run};
 
 const AT: u64 = 700;
@@ -60,4 +70,102 @@ fn other_symbols_never_notice_and_the_faulty_one_stands_as_it_was() {
             &format!("{cut:?}, {workers} workers"),
         );
     }
+}
+
+/// From this entry on, one symbol fails.
+const LIVE_AT: u64 = 900;
+/// The symbol that does.
+const LIVE: &str = "binance:BTCUSDT";
+
+fn fails(symbol: &Symbol, number: u64) {
+    assert!(symbol.as_str() != LIVE || number < LIVE_AT, "made to fail");
+}
+
+/// The live run that [`fails_with_epochs_behind_it`] looks at.
+static LOOKED_AT: Mutex<Option<Arc<Pulse>>> = Mutex::new(None);
+
+/// The same, once as many epochs are in flight behind it as can be.
+fn fails_with_epochs_behind_it(symbol: &Symbol, number: u64) {
+    let pulse = LOOKED_AT.lock().unwrap().clone();
+    if let Some(pulse) = pulse.filter(|_| symbol.as_str() == LIVE && number >= LIVE_AT) {
+        while pulse.in_flight().0 < EPOCHS_IN_FLIGHT {
+            std::thread::yield_now();
+        }
+    }
+    fails(symbol, number);
+}
+
+/// Both symbols of that name.
+fn two_fail(symbol: &Symbol, number: u64) {
+    assert!(symbol.native() != "BTCUSDT" || number < LIVE_AT, "made to fail");
+}
+
+/// A live run on a market; its dump, and what it says of itself.
+fn live(folder: &Path, options: &LiveOptions, is_looked_at: bool) -> (String, Summary) {
+    let store = memory();
+    let recorder = Recorder::start(folder, clock::wall()).unwrap();
+    let mut deck = Deck::start(&store, options, Some(recorder)).unwrap();
+    let pulse = deck.pulse();
+    *LOOKED_AT.lock().unwrap() = is_looked_at.then(|| Arc::clone(&pulse));
+    for delivery in deliveries(11, 1_800) {
+        deck.take(delivery, false).unwrap();
+    }
+    let summary = deck.stop().unwrap();
+    assert!(summary.ledger.adds_up());
+    assert_eq!(*pulse.committed().faults, summary.faults);
+    (dumped(&store), summary)
+}
+
+#[test]
+fn a_live_run_goes_on_without_the_symbol_and_its_replay_is_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    };
+    let (healthy, was) = live(&path("healthy"), &live_options(2, Cut::Adaptive), false);
+    let of_others = |dump: &str| -> String {
+        let others = dump.lines().filter(|line| !line.contains(LIVE) && !line.starts_with("total"));
+        others.map(|line| format!("{line}\n")).collect()
+    };
+    for (workers, every) in [(1, i64::MAX), (4, i64::MAX), (4, 0), (2, 3_000_000)] {
+        let what = format!("{workers} workers, checkpoints every {every} ns");
+        let mut options = live_options(workers, Cut::Adaptive);
+        options.sabotage = Some(fails_with_epochs_behind_it);
+        options.config.engine.checkpoint_every = every;
+        let recorded = path(&format!("{workers}-{every}"));
+        let (dump, summary) = live(&recorded, &options, true);
+        let [fault] = &summary.faults[..] else { panic!("{what}: {:?}", summary.faults) };
+        assert!(fault.symbol.as_str() == LIVE && fault.number >= LIVE_AT, "{fault:?}");
+        assert_eq!(fault.cause, "made to fail");
+        assert_eq!(summary.ledger.received, was.ledger.received, "{what}");
+        assert_same(&of_others(&dump), &of_others(&healthy), &what);
+        let flagged = lines(&dump, "window,").into_iter().filter(|line| line.contains("quarantined"));
+        assert!(flagged.inspect(|line| assert!(line.contains(LIVE))).count() >= 3, "{what}");
+        let ledger = lines(&dump, "ledger,").into_iter().find(|line| line.contains(LIVE)).unwrap();
+        assert!(!ledger.contains("rejected=0"), "{ledger}");
+        let replay =
+            ReplayOptions { config: config(true), sabotage: Some(fails), ..crate::support::options() };
+        assert_same(&dump_of(&recording(&recorded), &replay), &dump, &what);
+    }
+}
+
+#[test]
+fn symbols_out_of_service_stay_so_when_the_run_dies() {
+    let mut dumps = Vec::new();
+    for every in [i64::MAX, 0] {
+        let mut sabotaged = recovery::options(every, Cut::Adaptive);
+        sabotaged.sabotage = Some(two_fail);
+        let store = recovery::died(deliveries(11, 1_800), &sabotaged, false);
+        // What it goes on with works, but what was published stands.
+        let deck = Deck::start(&store, &recovery::options(every, Cut::Adaptive), None).unwrap();
+        let faults = deck.pulse().committed().faults;
+        let causes: Vec<&str> = faults.iter().map(|fault| fault.cause.as_str()).collect();
+        assert_eq!(causes, ["made to fail"; 2]);
+        assert!(deck.stop().unwrap().faults.is_empty(), "they are of the run before");
+        dumps.push(dumped(&store));
+    }
+    assert!(dumps[0].contains("quarantined"));
+    assert_same(&dumps[0], &dumps[1], "with checkpoints");
 }

@@ -43,14 +43,14 @@ impl Store for Mortal {
     }
 }
 
-fn options(checkpoint_every: i64, cut: Cut) -> LiveOptions {
+pub(crate) fn options(checkpoint_every: i64, cut: Cut) -> LiveOptions {
     let mut options = live_options(2, cut);
     options.config.engine.checkpoint_every = checkpoint_every;
     options
 }
 
 /// Runs on `deliveries` and dies: as soon as all of them are committed, or, if `at_once`, whatever is.
-fn died(deliveries: Vec<Delivery>, options: &LiveOptions, at_once: bool) -> Arc<dyn Store> {
+pub(crate) fn died(deliveries: Vec<Delivery>, options: &LiveOptions, at_once: bool) -> Arc<dyn Store> {
     let inner = memory();
     let mortal = Arc::new(Mortal { inner: Arc::clone(&inner), is_dead: AtomicBool::new(false) });
     let store: Arc<dyn Store> = mortal.clone();

@@ -58,7 +58,7 @@ fn faultless(market: MarketSpec, totals: &Totals) -> Arc<dyn Store> {
     let mut market = Market::new(MarketSpec { start: totals.opened_at.unwrap(), ..market });
     let instruments = market.instruments().to_vec();
     let (connection, store) = (ConnectionId(1), memory());
-    let options = LiveOptions { config: config(), workers: 1, cut: Cut::Adaptive };
+    let options = LiveOptions { config: config(), workers: 1, cut: Cut::Adaptive, sabotage: None };
     let mut deck = Deck::start(&store, &options, None).unwrap();
     let opened = Delivery::Opened { connection, venue, address: "made".to_owned(), received_at: 0 };
     deck.take(opened, true).unwrap();

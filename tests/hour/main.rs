@@ -187,7 +187,7 @@ async fn run() -> Hour {
         let mut config = Config::standard(&Catalogue::built_in());
         // Checkpoints come by the process's own time, of which an hour of the market takes seconds.
         config.engine.checkpoint_entries = 5 * TICKS_PER_SECOND;
-        let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive };
+        let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None };
         let mut deck = Deck::start(&store, &options, None).unwrap();
         for (delivery, more) in taken {
             deck.take(delivery, more).unwrap();
