@@ -35,7 +35,7 @@ impl Served {
         let mut config = Config::standard(&Catalogue::built_in());
         config.engine.checkpoint_every = SECOND / 2;
         let facts = Facts { db: None, recording: None, checkpoint_every: config.engine.checkpoint_every };
-        let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive };
+        let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None };
         let deck = Deck::start(&store, &options, None).unwrap();
         let viewer = Arc::new(Viewer::new(deck.pulse(), Arc::clone(&store), facts));
         let bound = bind(&Listen::At("127.0.0.1:0".to_owned())).unwrap().unwrap();
