@@ -152,10 +152,10 @@ fn run(setup: Setup, credit: &Credit, finished: &Receiver<Arc<Work>>) -> Result<
     let (orders, to_write) = bounded(1);
     let (written, news) = bounded(4);
     let store = Arc::clone(&setup.store);
-    let durability = Durability::of(setup.journal.as_ref());
+    let mut durability = Durability::of(setup.journal.as_ref());
     let writer = std::thread::Builder::new()
         .name("writer".to_owned())
-        .spawn(move || write_all(&store, &to_write, &written, &durability).map_err(CommitError::from));
+        .spawn(move || write_all(&store, &to_write, &written, &mut durability).map_err(CommitError::from));
     let writer = writer.map_err(|_| CommitError::Panicked("start of the writer"))?;
     let mut stage = OrderedStage::new(setup);
     let mut result = Ok(());

@@ -38,6 +38,8 @@ pub struct Journal {
     unsynced: Unsynced,
     /// Symbols that the next epoch takes out of service: keys and values.
     faults: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The generation of cursors, where a witness of it is kept.
+    generation: Option<u64>,
     /// What came of each input since its ledger was written.
     frames: Vec<(u32, FrameCounts)>,
     /// Blocks of windows that the next checkpoint takes out.
@@ -61,10 +63,23 @@ impl Journal {
             always,
             unsynced: Unsynced::default(),
             faults: Vec::new(),
+            generation: None,
             frames: Vec::new(),
             blocks: Vec::new(),
             checkpoints: [0, applied],
         }
+    }
+
+    /// The same, with a witness of how far it is synced in generation `generation` of the cursors.
+    #[must_use]
+    pub fn witnessed(self, generation: u64) -> Journal {
+        Journal { generation: Some(generation), ..self }
+    }
+
+    /// The generation of cursors, where a witness of it is to be kept.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.generation
     }
 
     /// What says that something waits to be synced; none if nothing ever does.

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::checkpoint::Checkpoint;
 use super::journal::{Journal, Unsynced};
+use super::witnessed::Witnessed;
 use crate::clock::{self, Stamp};
 use crate::config::limits::{DISK_FULL_RETRY, DISK_FULL_WAIT, SYNC_EVERY};
 use crate::schema::run::Run;
@@ -35,14 +36,16 @@ pub enum Durability {
     Checkpoints,
     /// Each checkpoint, behind its commit, so that nobody who commits meanwhile waits for the disk; and what the journal
     /// has committed, every [`SYNC_EVERY`]. Without a mark the journal does it itself.
-    Journal(Option<Unsynced>),
+    Journal(Option<Unsynced>, Witnessed),
 }
 
 impl Durability {
     /// That of a run with this journal, if it has one.
     #[must_use]
     pub fn of(journal: Option<&Journal>) -> Durability {
-        journal.map_or(Durability::Checkpoints, |journal| Durability::Journal(journal.unsynced()))
+        journal.map_or(Durability::Checkpoints, |journal| {
+            Durability::Journal(journal.unsynced(), Witnessed::of(journal.generation()))
+        })
     }
 }
 
@@ -54,25 +57,28 @@ pub fn write_all(
     store: &Arc<dyn Store>,
     orders: &Receiver<Order>,
     written: &Sender<Written>,
-    durability: &Durability,
+    durability: &mut Durability,
 ) -> Result<(), StoreError> {
     let patience = Duration::from_nanos(match durability {
         Durability::Checkpoints => DISK_FULL_RETRY as u64,
-        Durability::Journal(_) => DISK_FULL_WAIT as u64,
+        Durability::Journal(..) => DISK_FULL_WAIT as u64,
     });
     while let Some(order) = next(store, orders, durability)? {
         let run = Run { committed_at: clock::wall(), ..order.run };
         let batch = order.checkpoint.batch(&run);
         match durability {
             Durability::Checkpoints => store.commit_within(&batch, true, patience)?,
-            Durability::Journal(_) => {
+            Durability::Journal(_, witnessed) => {
                 store.commit_within(&batch, false, patience)?;
-                store.sync()?;
+                witnessed.sync(&**store)?;
             }
         }
         if written.send(Written { applied: run.applied, at: clock::stamp() }).is_err() {
             break;
         }
+    }
+    if let Durability::Journal(_, witnessed) = durability {
+        witnessed.sync_at_last(&**store)?;
     }
     Ok(())
 }
@@ -81,16 +87,16 @@ pub fn write_all(
 fn next(
     store: &Arc<dyn Store>,
     orders: &Receiver<Order>,
-    durability: &Durability,
+    durability: &mut Durability,
 ) -> Result<Option<Order>, StoreError> {
-    let Durability::Journal(Some(unsynced)) = durability else { return Ok(orders.recv().ok()) };
+    let Durability::Journal(Some(unsynced), witnessed) = durability else { return Ok(orders.recv().ok()) };
     loop {
         match orders.recv_timeout(Duration::from_nanos(SYNC_EVERY as u64)) {
             Ok(order) => return Ok(Some(order)),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => {
                 if unsynced.swap(false, Ordering::AcqRel) {
-                    store.sync()?;
+                    witnessed.sync(&**store)?;
                 }
             }
         }

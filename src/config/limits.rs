@@ -55,6 +55,9 @@ pub const CHECKPOINT_EVERY: Nanos = 5 * SECOND;
 pub const CHECKPOINT_EVERY_RANGE: (Nanos, Nanos) = (SECOND / 10, 3_600 * SECOND);
 /// How often the log is synced where `sync` is `default`: what a power loss can take.
 pub const SYNC_EVERY: Nanos = SECOND / 10;
+/// How often the witness of what is synced is written, at most: it costs two syncs of its own, and what it is late by
+/// only makes it less strict.
+pub const WITNESS_EVERY: Nanos = SECOND;
 /// How long a batch is tried again when the disk is full, before the run gives up (resumable).
 pub const DISK_FULL_RETRY: Nanos = 5 * SECOND;
 

@@ -3,6 +3,7 @@
 //! [`Deck`] is the same path as a replay's: sequencer, symbol actors, checkpoints. Only the source at its front differs,
 //! and it does not know that. [`recorder`] writes down what the sequencer takes in, so that the replay of it is equal.
 
+pub mod generation;
 pub mod last;
 pub mod pulse;
 pub mod recorder;
@@ -80,6 +81,7 @@ pub struct Deck {
     sequencer: Sequencer,
     engine: Engine,
     committer: Committer,
+    store: Arc<dyn Store>,
     recorder: Option<Recorder>,
     adaptive: bool,
     checkpoint_every: Nanos,
@@ -123,12 +125,13 @@ impl Deck {
                 board.fault(Fault { symbol, number: fault.number, cause: fault.cause });
             }
         }
+        let generation = generation::begin(&**store, job.run.applied)?.number;
         let mut begun = Batch::default();
         begun.put(Family::Meta, job.run.key(), job.run.encode());
         store.commit(&begun, true)?;
         let always = engine.sync == Durability::Always;
         let place = (job.run.number, job.run.applied, job.run.ticks_before);
-        let journal = Some(Journal::new(Arc::clone(store), place, always));
+        let journal = Some(Journal::new(Arc::clone(store), place, always).witnessed(generation));
         let (wants, wanted) = mpsc::channel(BACKFILLS_WAITING);
         let setup = Setup {
             store: Arc::clone(store),
@@ -159,6 +162,7 @@ impl Deck {
             sequencer,
             engine: symbols,
             committer,
+            store: Arc::clone(store),
             recorder,
             adaptive: options.cut == Cut::Adaptive,
             checkpoint_every: engine.checkpoint_every,
@@ -234,6 +238,7 @@ impl Deck {
         let summary = self.committer.finish()?;
         self.heart.pulse().end();
         submitted?;
+        generation::end(&*self.store)?;
         recorded?;
         Ok(summary)
     }

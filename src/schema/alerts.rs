@@ -19,14 +19,15 @@
 //! A text is its length and its bytes; a list its length and its items; an option a byte 0, or 1 and the value.
 //!
 //! `generation` in the family `meta` is that of the cursors: version 1, the generation, the number from which on alerts
-//! may differ from those of the generation before. A database without it is of generation 1.
+//! may differ from those of the generation before. A database without it is of generation 1. `generation/` and a
+//! generation's number, u64, has the same value for each that ever rose.
 
 use feeds::time::Nanos;
 
 use super::Key;
 use crate::alert::{Alert, AlertId, SeenWindow, Severity, State};
 use crate::codec::{CodecError, Put, Reader};
-use crate::store::{Family, Store, StoreError};
+use crate::store::{Batch, Family, Store, StoreError};
 use crate::window::Flags;
 
 const VERSION: u8 = 1;
@@ -190,10 +191,38 @@ impl Generation {
         let Some(value) = store.get(Family::Meta, &Generation::key())? else {
             return Ok(Generation::default());
         };
-        Generation::decode(&value).map_err(|_| StoreError::Damaged {
-            path: Default::default(),
-            what: "the generation of its cursors cannot be read".to_owned(),
-        })
+        Generation::decode(&value).map_err(|_| damaged("the generation of its cursors"))
+    }
+
+    /// Makes it the generation of the database that `batch` is committed to.
+    pub fn put(self, batch: &mut Batch) {
+        batch.put(Family::Meta, Generation::key(), self.encode());
+        batch.put(Family::Meta, Generation::past(self.number), self.encode());
+    }
+
+    /// From which number on alerts may differ from those that a follower of generation `older` was told: the least of
+    /// all generations since. One that is not known may differ in all of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub fn differs_since(self, store: &dyn Store, older: u64) -> Result<u64, StoreError> {
+        let mut expected = older.saturating_add(1);
+        let mut least = self.differs_from;
+        let (from, to) = (Generation::past(expected), Generation::past(self.number.saturating_add(1)));
+        for pair in store.scan(Family::Meta, &from, Some(&to)) {
+            let generation = Generation::decode(&pair?.1).map_err(|_| damaged("a past generation"))?;
+            if generation.number != expected {
+                return Ok(1);
+            }
+            least = least.min(generation.differs_from);
+            expected += 1;
+        }
+        Ok(if expected > self.number { least } else { 1 })
+    }
+
+    /// The key of a generation that rose.
+    fn past(number: u64) -> Vec<u8> {
+        Key::text("generation/").u64(number).bytes()
     }
 
     fn decode(value: &[u8]) -> Result<Generation, CodecError> {
@@ -204,6 +233,33 @@ impl Generation {
         let generation = Generation { number: from.u64()?, differs_from: from.u64()? };
         if from.is_empty() { Ok(generation) } else { Err(CodecError::Invalid) }
     }
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged { path: Default::default(), what: format!("{what} cannot be read") }
+}
+
+/// The number of the last alert in the log; 0 if there is none. It looks at a few keys only, because numbers have no
+/// holes.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn head(store: &dyn Store) -> Result<u64, StoreError> {
+    let Some(first) = store.scan(Family::Alerts, &key(0), None).next().transpose()? else { return Ok(0) };
+    let mut there = number_of(&first.0).map_err(|_| damaged("the first alert's number"))?;
+    let is_there = |number: u64| Ok::<bool, StoreError>(store.get(Family::Alerts, &key(number))?.is_some());
+    let mut step = 1;
+    while is_there(there.saturating_add(step))? {
+        there += step;
+        step = step.saturating_mul(2);
+    }
+    while step > 1 {
+        step /= 2;
+        if is_there(there.saturating_add(step))? {
+            there += step;
+        }
+    }
+    Ok(there)
 }
 
 /// The alerts of `numbers` in the log, with their numbers. An error is the last item.
@@ -235,6 +291,7 @@ pub fn told_at(alert: &Alert) -> Nanos {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::memory::MemoryStore;
 
     pub(crate) fn made(number: u64) -> Alert {
         Alert {
@@ -284,5 +341,40 @@ mod tests {
     fn generations_come_back() {
         let generation = Generation { number: 4, differs_from: 17 };
         assert_eq!(Generation::decode(&generation.encode()), Ok(generation));
+    }
+
+    #[test]
+    fn the_head_is_found_wherever_the_log_begins_and_ends() {
+        for first in [1, 2, 1_000] {
+            for count in [0, 1, 2, 3, 7, 8, 9, 100, 511, 512] {
+                let store = MemoryStore::new();
+                let mut batch = Batch::default();
+                for number in first..first + count {
+                    batch.put(Family::Alerts, key(number), vec![0]);
+                }
+                store.commit(&batch, false).unwrap();
+                let last = if count == 0 { 0 } else { first + count - 1 };
+                assert_eq!(head(&store).unwrap(), last, "{first} {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_follower_is_told_the_least_of_all_that_rose_since() {
+        let store = MemoryStore::new();
+        let mut batch = Batch::default();
+        for (number, differs_from) in [(2, 40), (3, 101), (4, 70)] {
+            Generation { number, differs_from }.put(&mut batch);
+        }
+        store.commit(&batch, false).unwrap();
+        let now = Generation::read(&store).unwrap();
+        assert_eq!(now, Generation { number: 4, differs_from: 70 });
+        for (older, differs_from) in [(1, 40), (2, 70), (3, 70), (0, 1)] {
+            assert_eq!(now.differs_since(&store, older).unwrap(), differs_from, "{older}");
+        }
+        let mut batch = Batch::default();
+        batch.delete(Family::Meta, Generation::past(3));
+        store.commit(&batch, false).unwrap();
+        assert_eq!(now.differs_since(&store, 1).unwrap(), 1, "one is not known");
     }
 }

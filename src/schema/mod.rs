@@ -12,6 +12,8 @@
 //! | `meta` | `schema` | the format of the database ([`crate::store`]) |
 //! | `meta` | `head` | [`head`] |
 //! | `meta` | `generation` | that of the cursors, [`alerts`] |
+//! | `meta` | `generation/` and its number u64 | each that rose, [`alerts`] |
+//! | `meta` | `boot` | [`boot`] |
 //! | `meta` | `run/` and its number u32 | [`run`] |
 //! | `meta` | `symbol/` and its number u32 | [`symbols`] |
 //! | `meta` | `feed/`, number of the run u32, of the input u32 | [`feeds`] |
@@ -21,6 +23,7 @@
 //! configuration, which is fixed for a database; symbols in the order in which they were met.
 
 pub mod alerts;
+pub mod boot;
 pub mod faults;
 pub mod feeds;
 pub mod gaps;

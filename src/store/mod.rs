@@ -266,6 +266,11 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// Where it is on disk, for what is kept beside it ([`witness`]); `None` if it is nowhere.
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
+
     /// Commits `batch`, and tries again for as long as `patience` while the disk is full. RocksDB takes writes again
     /// by itself some 5 s after space was freed.
     ///

@@ -113,6 +113,10 @@ impl Store for RocksStore {
     fn sync(&self) -> Result<(), StoreError> {
         self.db.flush_wal(true).map_err(|error| failure(&self.path, &error, 0))
     }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
 }
 
 /// Refuses a database with families that are not ours, before anything in it is changed: it is a newer tapedeck's, or

@@ -28,6 +28,9 @@ mod silent;
 /// A live run that died goes on.
 mod recovery;
 
+/// What was published and lost is told by the generation of cursors.
+mod generation;
+
 /// Receive time moves quiet symbols.
 mod clock;
 
