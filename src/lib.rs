@@ -18,6 +18,8 @@ pub mod stat;
 
 pub mod window;
 
+pub mod rule;
+
 pub mod symbol;
 
 pub mod alert;

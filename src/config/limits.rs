@@ -175,10 +175,28 @@ pub const WINDOW_SIZE_MIN: Nanos = SECOND / 1_000;
 pub const WINDOW_SIZE_MAX: Nanos = 7 * 86_400 * SECOND;
 /// Longest name of a window or group, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Rules that a configuration may have. Each costs every symbol it is for some 100 bytes and some 50 ns a judgement.
+pub const RULES_MAX: usize = 10_000;
+/// Silences, and inhibitions, that a configuration may have: each is looked at for every alert.
+pub const SILENCES_MAX: usize = 1_000;
+/// Longest text of a condition or message, in bytes; twenty lines, more than anyone can check by reading.
+pub const RULE_BYTES_MAX: usize = 4_096;
+/// How deep a condition may be nested: reading it takes some ten calls for each level, a few hundred bytes of stack each.
+pub const RULE_DEPTH_MAX: usize = 64;
+/// Signs in a row (`not not`, `--`), which nest as well.
+pub const RULE_SIGNS_MAX: usize = 2;
+/// Windows of a statistic that a condition may read back, and average over: at 32 bytes a value 320 KiB a symbol.
+pub const RULE_WINDOWS_MAX: u32 = 10_000;
+/// Times that a condition may be counted (`3 of …`): 8 KiB a rule and symbol.
+pub const RULE_COUNT_MAX: u32 = 1_000;
+/// Longest duration in a rule.
+pub const RULE_DURATION_MAX: Nanos = 366 * 86_400 * SECOND;
+/// Labels of a rule.
+pub const RULE_LABELS_MAX: usize = 32;
 /// Largest configuration file that is read.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-const _: () = assert!(WINDOW_SIZE_MIN < WINDOW_SIZE_MAX);
+const _: () = assert!(WINDOW_SIZE_MIN < WINDOW_SIZE_MAX && WINDOW_SIZE_MAX <= RULE_DURATION_MAX);
 
 #[cfg(test)]
 mod tests {

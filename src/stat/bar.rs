@@ -29,7 +29,7 @@
 use feeds::number::{Decimal, POW10, SCALE_MAX};
 use feeds::tick::{Side, Trade};
 
-use super::{Key, Kind, QUOTIENT_DECIMALS, Reads, Statistic, Sum, Value, ValueType, View};
+use super::{Key, Kind, QUOTIENT_DECIMALS, Reads, Statistic, Sum, Unit, Value, ValueType, View};
 use crate::codec::{CodecError, Put, Reader};
 
 const BOUGHT: u8 = 1;
@@ -309,16 +309,18 @@ fn lowest(mut mantissa: i128, mut scale: u8) -> Result<Decimal, CodecError> {
 const fn statistic(
     name: &'static str,
     value_type: ValueType,
+    unit: Unit,
     doc: &'static str,
     value: fn(&View<'_>) -> Option<Value>,
 ) -> Statistic {
-    Statistic { name, kind: Kind::Sum, reads: Reads::Trades, value_type, doc, value }
+    Statistic { name, kind: Kind::Sum, reads: Reads::Trades, value_type, unit, doc, value }
 }
 
 /// Price of the first trade.
 pub static OPEN: Statistic = statistic(
     "open",
     ValueType::Decimal,
+    Unit::Price,
     "price of the first trade by exchange time, then tape order",
     |view| {
         let pane = &view.pane.trades;
@@ -327,21 +329,24 @@ pub static OPEN: Statistic = statistic(
 );
 
 /// Highest price.
-pub static HIGH: Statistic = statistic("high", ValueType::Decimal, "highest price of a trade", |view| {
-    let pane = &view.pane.trades;
-    pane.some(Value::Decimal(pane.high))
-});
+pub static HIGH: Statistic =
+    statistic("high", ValueType::Decimal, Unit::Price, "highest price of a trade", |view| {
+        let pane = &view.pane.trades;
+        pane.some(Value::Decimal(pane.high))
+    });
 
 /// Lowest price.
-pub static LOW: Statistic = statistic("low", ValueType::Decimal, "lowest price of a trade", |view| {
-    let pane = &view.pane.trades;
-    pane.some(Value::Decimal(pane.low))
-});
+pub static LOW: Statistic =
+    statistic("low", ValueType::Decimal, Unit::Price, "lowest price of a trade", |view| {
+        let pane = &view.pane.trades;
+        pane.some(Value::Decimal(pane.low))
+    });
 
 /// Price of the last trade.
 pub static CLOSE: Statistic = statistic(
     "close",
     ValueType::Decimal,
+    Unit::Price,
     "price of the last trade by exchange time, then tape order",
     |view| {
         let pane = &view.pane.trades;
@@ -351,87 +356,107 @@ pub static CLOSE: Statistic = statistic(
 
 /// Sum of sizes.
 pub static VOLUME: Statistic =
-    statistic("volume", ValueType::Sum, "sum of size, in the venue's unit, exact", |view| {
+    statistic("volume", ValueType::Sum, Unit::Size, "sum of size, in the venue's unit, exact", |view| {
         Some(Value::Sum(view.pane.trades.volume()))
     });
 
 /// Sum of price × size.
-pub static NOTIONAL: Statistic =
-    statistic("notional", ValueType::Sum, "sum of price * size, as the venue wrote them, exact", |view| {
-        Some(Value::Sum(view.pane.trades.notional()))
-    });
+pub static NOTIONAL: Statistic = statistic(
+    "notional",
+    ValueType::Sum,
+    Unit::Notional,
+    "sum of price * size, as the venue wrote them, exact",
+    |view| Some(Value::Sum(view.pane.trades.notional())),
+);
 
 /// Volume-weighted average price.
 pub static VWAP: Statistic = statistic(
     "vwap",
     ValueType::Sum,
+    Unit::Price,
     "notional / volume, half-even at 12 decimals (Berkowitz, Logue, Noser 1988)",
     |view| view.pane.trades.vwap().map(Value::Sum),
 );
 
 /// Number of trades.
-pub static TRADES: Statistic = statistic("trades", ValueType::Count, "number of trades", |view| {
-    Some(Value::Count(view.pane.trades.trades))
-});
+pub static TRADES: Statistic =
+    statistic("trades", ValueType::Count, Unit::Count, "number of trades", |view| {
+        Some(Value::Count(view.pane.trades.trades))
+    });
 
 /// Sum of sizes of trades in which the taker bought.
-pub static BUY_VOLUME: Statistic =
-    statistic("buy_volume", ValueType::Sum, "sum of size where the taker bought, exact", |view| {
-        Some(Value::Sum(view.pane.trades.bought.volume.clone()))
-    });
+pub static BUY_VOLUME: Statistic = statistic(
+    "buy_volume",
+    ValueType::Sum,
+    Unit::Size,
+    "sum of size where the taker bought, exact",
+    |view| Some(Value::Sum(view.pane.trades.bought.volume.clone())),
+);
 
 /// Sum of price × size of trades in which the taker bought.
-pub static BUY_NOTIONAL: Statistic =
-    statistic("buy_notional", ValueType::Sum, "sum of price * size where the taker bought, exact", |view| {
-        Some(Value::Sum(view.pane.trades.bought.notional.clone()))
-    });
+pub static BUY_NOTIONAL: Statistic = statistic(
+    "buy_notional",
+    ValueType::Sum,
+    Unit::Notional,
+    "sum of price * size where the taker bought, exact",
+    |view| Some(Value::Sum(view.pane.trades.bought.notional.clone())),
+);
 
 /// Number of trades in which the taker bought.
-pub static BUY_TRADES: Statistic =
-    statistic("buy_trades", ValueType::Count, "number of trades where the taker bought", |view| {
-        Some(Value::Count(view.pane.trades.bought.trades))
-    });
+pub static BUY_TRADES: Statistic = statistic(
+    "buy_trades",
+    ValueType::Count,
+    Unit::Count,
+    "number of trades where the taker bought",
+    |view| Some(Value::Count(view.pane.trades.bought.trades)),
+);
 
 /// Sum of sizes of trades in which the taker sold.
 pub static SELL_VOLUME: Statistic =
-    statistic("sell_volume", ValueType::Sum, "sum of size where the taker sold, exact", |view| {
+    statistic("sell_volume", ValueType::Sum, Unit::Size, "sum of size where the taker sold, exact", |view| {
         Some(Value::Sum(view.pane.trades.sold.volume.clone()))
     });
 
 /// Sum of price × size of trades in which the taker sold.
-pub static SELL_NOTIONAL: Statistic =
-    statistic("sell_notional", ValueType::Sum, "sum of price * size where the taker sold, exact", |view| {
-        Some(Value::Sum(view.pane.trades.sold.notional.clone()))
-    });
+pub static SELL_NOTIONAL: Statistic = statistic(
+    "sell_notional",
+    ValueType::Sum,
+    Unit::Notional,
+    "sum of price * size where the taker sold, exact",
+    |view| Some(Value::Sum(view.pane.trades.sold.notional.clone())),
+);
 
 /// Number of trades in which the taker sold.
-pub static SELL_TRADES: Statistic =
-    statistic("sell_trades", ValueType::Count, "number of trades where the taker sold", |view| {
-        Some(Value::Count(view.pane.trades.sold.trades))
-    });
+pub static SELL_TRADES: Statistic = statistic(
+    "sell_trades",
+    ValueType::Count,
+    Unit::Count,
+    "number of trades where the taker sold",
+    |view| Some(Value::Count(view.pane.trades.sold.trades)),
+);
 
 /// Id of the first trade.
 pub static FIRST_ID: Statistic =
-    statistic("first_id", ValueType::Id, "the venue's id of the first trade", |view| {
+    statistic("first_id", ValueType::Id, Unit::Id, "the venue's id of the first trade", |view| {
         view.pane.trades.first.id.map(Value::Id)
     });
 
 /// Id of the last trade.
 pub static LAST_ID: Statistic =
-    statistic("last_id", ValueType::Id, "the venue's id of the last trade", |view| {
+    statistic("last_id", ValueType::Id, Unit::Id, "the venue's id of the last trade", |view| {
         view.pane.trades.last.id.map(Value::Id)
     });
 
 /// Time of the first trade.
 pub static FIRST_TIME: Statistic =
-    statistic("first_time", ValueType::Time, "exchange time of the first trade", |view| {
+    statistic("first_time", ValueType::Time, Unit::Time, "exchange time of the first trade", |view| {
         let pane = &view.pane.trades;
         pane.some(Value::Time(pane.first.key.ts))
     });
 
 /// Time of the last trade.
 pub static LAST_TIME: Statistic =
-    statistic("last_time", ValueType::Time, "exchange time of the last trade", |view| {
+    statistic("last_time", ValueType::Time, Unit::Time, "exchange time of the last trade", |view| {
         let pane = &view.pane.trades;
         pane.some(Value::Time(pane.last.key.ts))
     });

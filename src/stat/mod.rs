@@ -42,6 +42,50 @@ pub enum Reads {
     Quotes,
 }
 
+/// What a number counts or measures. Rules add and compare like with like only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Quote currency per unit.
+    Price,
+    /// The venue's unit of size.
+    Size,
+    /// Price × size.
+    Notional,
+    /// How many.
+    Count,
+    /// A plain number: like by like.
+    Ratio,
+    /// Nanoseconds.
+    Duration,
+    /// Nanoseconds since 1970 in UTC.
+    Time,
+    /// A venue's id.
+    Id,
+    /// Yes or no.
+    Truth,
+    /// The aggressor's side.
+    Side,
+}
+
+impl Unit {
+    /// The name in listings and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unit::Price => "price",
+            Unit::Size => "size",
+            Unit::Notional => "notional",
+            Unit::Count => "count",
+            Unit::Ratio => "ratio",
+            Unit::Duration => "duration",
+            Unit::Time => "time",
+            Unit::Id => "id",
+            Unit::Truth => "truth",
+            Unit::Side => "side",
+        }
+    }
+}
+
 /// One number that is read from a window.
 #[derive(Debug)]
 pub struct Statistic {
@@ -53,6 +97,8 @@ pub struct Statistic {
     pub reads: Reads,
     /// The type of its values.
     pub value_type: ValueType,
+    /// What its values measure.
+    pub unit: Unit,
     /// Formula, unit and source, in one line.
     pub doc: &'static str,
     /// Its value in a window; `None` if there is nothing to say.

@@ -21,7 +21,7 @@ use feeds::number::{Decimal, SCALE_MAX};
 use feeds::tick::Quote;
 
 use super::spread::SpreadArea;
-use super::{Key, Kind, Reads, Statistic, Sum, Value, ValueType};
+use super::{Key, Kind, Reads, Statistic, Sum, Unit, Value, ValueType};
 use crate::codec::{CodecError, Put, Reader};
 
 /// One half.
@@ -206,6 +206,7 @@ pub static QUOTES: Statistic = Statistic {
     kind: Kind::Sum,
     reads: Reads::Quotes,
     value_type: ValueType::Count,
+    unit: Unit::Count,
     doc: "number of changes of the best bid or ask",
     value: |view| Some(Value::Count(view.pane.quotes.as_ref().map_or(0, |quotes| quotes.count))),
 };
@@ -216,6 +217,7 @@ pub static MID_CLOSE: Statistic = Statistic {
     kind: Kind::Sum,
     reads: Reads::Quotes,
     value_type: ValueType::Sum,
+    unit: Unit::Price,
     doc: "(bid + ask) / 2 of the last quote, of the one before the window if it has none, exact",
     value: |view| {
         let last = view.pane.quotes.as_deref().map(QuotePane::last);

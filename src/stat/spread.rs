@@ -14,7 +14,7 @@
 use feeds::number::Decimal;
 use feeds::time::Nanos;
 
-use super::{CarriedQuote, Kind, QUOTIENT_DECIMALS, Reads, Statistic, Sum, Value, ValueType, View};
+use super::{CarriedQuote, Kind, QUOTIENT_DECIMALS, Reads, Statistic, Sum, Unit, Value, ValueType, View};
 use crate::codec::{CodecError, Put, Reader};
 
 /// ∫ (ask − bid) dt and the time that it covers.
@@ -84,6 +84,7 @@ pub static SPREAD_TW: Statistic = Statistic {
     kind: Kind::Ordered,
     reads: Reads::Quotes,
     value_type: ValueType::Sum,
+    unit: Unit::Price,
     doc: "integral of (ask - bid) dt / time with both sides, half-even at 12 decimals (McInish, Wood 1992)",
     value: |view| area_of(view).average().map(Value::Sum),
 };

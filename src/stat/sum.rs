@@ -106,6 +106,15 @@ impl Sum {
         }
     }
 
+    /// Mantissa and scale, if the mantissa fits in an `i128`.
+    #[must_use]
+    pub fn small(&self) -> Option<(i128, u8)> {
+        match &self.0 {
+            Repr::Small { mantissa, scale } => Some((*mantissa, *scale)),
+            Repr::Wide(_) => None,
+        }
+    }
+
     /// True for zero.
     #[must_use]
     #[inline]

@@ -9,8 +9,16 @@ const LINES: usize = 500;
 const LONGER: &[(&str, usize, &str)] = &[];
 
 /// Folders (or single files) whose code only maps what it is given to what it returns.
-const PURE: &[&str] =
-    &["feeds/src", "src/window", "src/stat", "src/symbol", "src/alert", "src/latency", "src/market"];
+const PURE: &[&str] = &[
+    "feeds/src",
+    "src/window",
+    "src/stat",
+    "src/symbol",
+    "src/rule",
+    "src/alert",
+    "src/latency",
+    "src/market",
+];
 
 /// Files in pure folders that reach out all the same, and why.
 const REACHING: &[(&str, &str)] = &[("src/market/file.rs", "the files that `simulate` writes")];
@@ -33,7 +41,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Where the order of a hash map's iteration could reach a result.
-const ORDERED: &[&str] = &["src/window", "src/stat", "src/symbol", "src/alert"];
+const ORDERED: &[&str] = &["src/window", "src/stat", "src/symbol", "src/rule", "src/alert"];
 
 /// Exchanges. Their names belong to the adapters.
 const VENUES: &[&str] = &[

@@ -1,0 +1,5 @@
+//! Rules, held to values computed by hand and to an interpreter that knows nothing of them.
+
+mod functions;
+mod patterns;
+mod stage;
