@@ -124,6 +124,34 @@ pub const HTTP_ROWS: usize = 1_000;
 /// Alerts that one request looks at for those that it wants: some 50 ms of reading.
 pub const ALERTS_LOOKED_AT: usize = 50_000;
 
+/// Followers of streams at a time. Each takes some 30 KiB where it reads and, with what the kernel keeps for it, 150 KiB
+/// where it does not: 1.2 GiB if all stall at once, for the ten seconds until they are cut.
+pub const STREAM_FOLLOWERS: usize = 8_192;
+/// How long a follower may take to read what was begun to be written to it; below the 30 s in which the kernel itself gives
+/// up one that does not read at all.
+pub const STREAM_WRITE_WITHIN: Nanos = 10 * SECOND;
+/// How often a follower is told where it is: proxies end what is quiet for half a minute.
+pub const STREAM_HEARTBEAT: Nanos = 15 * SECOND;
+/// Bytes written to a follower at once, but for a longer message: some 30 alerts.
+pub const STREAM_BATCH_BYTES: usize = 16 << 10;
+/// Largest message to a follower.
+pub const STREAM_MESSAGE_BYTES: usize = 1 << 20;
+/// What the kernel keeps of what a follower has not read; it takes the double for its own accounts. Left to itself it
+/// keeps 3 MiB.
+pub const STREAM_SEND_BYTES: usize = 32 << 10;
+/// Largest message of a follower, which has nothing to say.
+pub const STREAM_INBOUND_BYTES: usize = 16 << 10;
+/// Messages of a follower between two heartbeats: an answer to each ping, and some of its own.
+pub const STREAM_MESSAGES_INBOUND: usize = 64;
+/// Alerts that are kept encoded for those who follow, and their bytes at most: ten seconds of a storm.
+pub const ALERT_TAIL: usize = 8_192;
+/// See [`ALERT_TAIL`].
+pub const ALERT_TAIL_BYTES: usize = 16 << 20;
+/// Alerts that are read from the store at once for a follower who is behind that.
+pub const ALERTS_AT_ONCE: usize = 64;
+/// Alerts that are looked at for those.
+pub const ALERTS_LOOKED_AT_ONCE: usize = 4_096;
+
 /// How old a picture of a live run may be when it is shown: two a second are as many as a person sees.
 pub const VIEW_EVERY: Nanos = SECOND / 2;
 /// How often the last ticks are handed from the run to whoever shows them.

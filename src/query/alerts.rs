@@ -2,8 +2,6 @@
 //!
 //! Within a text that joins several (`values`, `labels`), the parts are `name=value` with `|` between them.
 
-use std::collections::VecDeque;
-
 use anyhow::Result;
 use feeds::time::Nanos;
 
@@ -234,7 +232,9 @@ pub fn rows<'a>(
 #[derive(Debug, Default)]
 pub struct Page {
     /// Numbers and alerts.
-    pub alerts: VecDeque<(u64, Alert)>,
+    pub alerts: Vec<(u64, Alert)>,
+    /// The first number that was looked at, if there was any.
+    pub first: Option<u64>,
     /// The last number that was looked at: where to go on.
     pub reached: u64,
 }
@@ -249,19 +249,20 @@ pub fn page(
     filter: &AlertFilter,
     (most, looked_at): (usize, usize),
 ) -> Result<Page, QueryError> {
-    let mut page = Page { alerts: VecDeque::new(), reached: after };
+    let mut page = Page { alerts: Vec::new(), first: None, reached: after };
     for read in scan(store, after.saturating_add(1)).take(looked_at) {
         let (number, alert) = read?;
         if number > head {
             break;
         }
+        page.first.get_or_insert(number);
         let is_wanted = filter.takes(&alert);
         if is_wanted && page.alerts.len() == most {
             break;
         }
         page.reached = number;
         if is_wanted {
-            page.alerts.push_back((number, alert));
+            page.alerts.push((number, alert));
         }
     }
     Ok(page)

@@ -4,6 +4,7 @@
 //! library has no type for, summaries, is written here.
 
 use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::stream::{Ended, Figures};
 use crate::symbol::ledger::Ledger;
 use crate::view::{LatencyView, VenueView, View};
 
@@ -22,11 +24,12 @@ type Counters = Family<Labels, Counter>;
 type Float = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// The text of a picture.
-pub(super) fn text(view: &View) -> Result<String, fmt::Error> {
+pub(super) fn text(view: &View, figures: &Figures) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("tapedeck");
     engine(&mut registry, view);
     queues(&mut registry, view);
     connections(&mut registry, view);
+    streams(&mut registry, figures);
     for (name, help, value) in VENUES {
         let counters = Counters::default();
         for venue in &view.venues {
@@ -154,6 +157,26 @@ fn connections(registry: &mut Registry, view: &View) {
     registry.register("gaps", "Ranges of ids that are missing, as of the last checkpoint", gaps);
     let missing = gauges(view.venues.iter().map(|venue| (of(venue), venue.missing)));
     registry.register("missing_ids", "Ids in those ranges", missing);
+}
+
+fn streams(registry: &mut Registry, figures: &Figures) {
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let of = |way: &str| vec![("way", way.to_owned())];
+    let now = [(of("socket"), read(&figures.sockets)), (of("events"), read(&figures.events))];
+    registry.register("followers", "Who follows a stream", gauges(now.into_iter()));
+    let ended = Counters::default();
+    for (name, count) in Ended::NAMES.iter().zip(&figures.ended) {
+        ended.get_or_create(&vec![("reason", (*name).to_owned())]).inc_by(read(count));
+    }
+    registry.register("followers_ended", "Who followed a stream and does not any more", ended);
+    for (name, help, count) in [
+        ("followers_refused", "Who found no place to follow a stream", &figures.refused),
+        ("stream_messages", "Messages to those who follow, but for heartbeats", &figures.told),
+    ] {
+        let counter: Counter = Counter::default();
+        counter.inc_by(read(count));
+        registry.register(name, help, counter);
+    }
 }
 
 fn kinds(registry: &mut Registry, view: &View) {

@@ -1,10 +1,10 @@
 //! A live run over HTTP: health, metrics, what is committed, and one page to look at.
 //!
 //! It has a thread and a runtime of its own and only reads: pictures of the run ([`crate::view`]) and the store. Every
-//! answer is made whole before it is sent, and nothing that a client does can hold the run up.
+//! answer is made whole before it is sent, streams excepted, and nothing that a client does can hold the run up.
 //!
-//! `guard` decides who is answered at all, `routes` has the paths, `rows` reads windows, `metrics` writes OpenMetrics,
-//! `page` holds the page.
+//! `guard` decides who is answered at all, `routes` has the paths, `rows` reads windows, `alerts` the alert log, `metrics`
+//! writes OpenMetrics, `page` holds the page; `stream` tells those who follow, over the sockets of `wire`.
 
 mod alerts;
 mod guard;
@@ -12,9 +12,12 @@ mod metrics;
 mod page;
 mod routes;
 mod rows;
+mod stream;
+mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,10 +36,13 @@ use tokio::time::timeout;
 use crate::config::Listen;
 use crate::config::limits::{
     HTTP_CONNECTION_WITHIN, HTTP_CONNECTIONS, HTTP_END_WITHIN, HTTP_HEADER_BYTES, HTTP_HEADER_WITHIN,
-    HTTP_HEADERS, HTTP_READERS,
+    HTTP_HEADERS, HTTP_READERS, STREAM_FOLLOWERS,
 };
 use crate::view::Viewer;
 use guard::Guard;
+use stream::Streams;
+pub use stream::Terms;
+use wire::{Lease, Wire};
 
 /// The usual place, if nobody else is there.
 pub const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7311);
@@ -98,6 +104,14 @@ impl Bound {
     /// # Errors
     /// [`ServeError::Start`].
     pub fn serve(self, viewer: Arc<Viewer>) -> Result<Server, ServeError> {
+        self.serve_on(viewer, Terms::default())
+    }
+
+    /// The same, with these terms for those who follow.
+    ///
+    /// # Errors
+    /// [`ServeError::Start`].
+    pub fn serve_on(self, viewer: Arc<Viewer>, terms: Terms) -> Result<Server, ServeError> {
         let Bound { listener, address, configured, is_elsewhere } = self;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -105,11 +119,13 @@ impl Bound {
             .build()
             .map_err(ServeError::Start)?;
         let (stop, stopped) = watch::channel(false);
-        let router = routes::router(viewer);
+        let streams = Arc::new(Streams::new(Arc::clone(&viewer), terms, stopped.clone()));
+        let router = routes::router(viewer, Arc::clone(&streams));
         let run = move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                accept(listener, router, configured, stopped).await;
+                tokio::spawn(Arc::clone(&streams.alerts).fill());
+                accept(listener, router, configured, stopped, (streams, terms)).await;
             });
             // A reader that is still at work may finish for nobody.
             runtime.shutdown_background();
@@ -160,6 +176,7 @@ async fn accept(
     router: Router,
     configured: Option<Arc<str>>,
     mut stopped: watch::Receiver<bool>,
+    (streams, terms): (Arc<Streams>, Terms),
 ) {
     let connections = Arc::new(Semaphore::new(HTTP_CONNECTIONS));
     let service = TowerToHyperService::new(router);
@@ -178,12 +195,18 @@ async fn accept(
                 }
             };
             let (service, configured, asked) = (service.clone(), configured.clone(), asked.clone());
+            let lease = Arc::new(Lease::new(permit, terms.write_within));
             tokio::spawn(async move {
                 let most = Duration::from_nanos(HTTP_CONNECTION_WITHIN.unsigned_abs());
-                if timeout(most, converse(stream, service, configured, asked)).await.is_err() {
+                let mut conversation = pin!(converse(stream, service, configured, asked, &lease));
+                if timeout(most, conversation.as_mut()).await.is_ok() {
+                    return;
+                }
+                if lease.follows() {
+                    conversation.await;
+                } else {
                     tracing::debug!("an HTTP connection lasted too long");
                 }
-                drop(permit);
             });
         }
     };
@@ -192,9 +215,14 @@ async fn accept(
         () = told(&mut stopped) => {}
     }
     let within = Duration::from_nanos(HTTP_END_WITHIN.unsigned_abs());
-    let all = u32::try_from(HTTP_CONNECTIONS).unwrap_or(u32::MAX);
+    let all = |most: usize| u32::try_from(most).unwrap_or(u32::MAX);
+    let ending = async {
+        let answered = connections.acquire_many(all(HTTP_CONNECTIONS)).await;
+        let told = streams.places.acquire_many(all(STREAM_FOLLOWERS)).await;
+        drop((answered, told));
+    };
     // Those who are not done by then are cut off.
-    let _ = timeout(within, connections.acquire_many(all)).await;
+    let _ = timeout(within, ending).await;
 }
 
 /// Waits until it is to stop.
@@ -212,12 +240,12 @@ async fn converse(
     service: TowerToHyperService<Router>,
     configured: Option<Arc<str>>,
     mut stopped: watch::Receiver<bool>,
+    lease: &Arc<Lease>,
 ) {
-    // Answers are written whole; without it they only come later.
-    let _ = stream.set_nodelay(true);
     let guard = Arc::new(Guard::new(configured, stream.local_addr().ok().map(|address| address.ip())));
-    let guarded = service_fn(move |request: hyper::Request<Incoming>| {
+    let guarded = service_fn(|mut request: hyper::Request<Incoming>| {
         let (guard, service) = (Arc::clone(&guard), service.clone());
+        request.extensions_mut().insert(Arc::clone(lease));
         async move {
             match guard.refusal(request.method(), request.uri(), request.headers()) {
                 Some(refusal) => Ok(guard::secured(refusal)),
@@ -230,7 +258,8 @@ async fn converse(
         .header_read_timeout(Duration::from_nanos(HTTP_HEADER_WITHIN.unsigned_abs()))
         .max_headers(HTTP_HEADERS)
         .max_buf_size(HTTP_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), guarded);
+        .serve_connection(TokioIo::new(Wire::new(stream, Arc::clone(lease))), guarded)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::rows::{self, Asked};
+use super::stream::{self, Figures, Streams};
 use super::{alerts, metrics, page};
 use crate::output::{Cell, Column, Format, write};
 use crate::query::{Catalogue, Filter, QueryError, percentiles, tables};
@@ -23,12 +24,14 @@ const JSON: &str = "application/json; charset=utf-8";
 type Shared = State<Arc<Viewer>>;
 
 /// All of them.
-pub(super) fn router(viewer: Arc<Viewer>) -> Router {
+pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>) -> Router {
+    let figures = Arc::clone(&streams.figures);
+    let followed = Router::new().route("/v1/alerts/stream", get(stream::alerts::stream)).with_state(streams);
     Router::new()
         .route("/", get(async || page::response()))
         .route("/healthz", get(async || body("text/plain; charset=utf-8", "alive\n".to_owned())))
         .route("/readyz", get(ready))
-        .route("/metrics", get(measures))
+        .route("/metrics", get(async |State(viewer): Shared| measures(viewer, figures).await))
         .route(
             "/v1/status",
             get(async |State(viewer): Shared| {
@@ -47,11 +50,12 @@ pub(super) fn router(viewer: Arc<Viewer>) -> Router {
         .route("/v1/latency", get(latency))
         .fallback(async || problem(StatusCode::NOT_FOUND, PATHS))
         .with_state(viewer)
+        .merge(followed)
 }
 
 /// What is said where nothing is.
 const PATHS: &str = "nothing is here; there is /, /healthz, /readyz, /metrics, /v1/status, /v1/feeds, /v1/symbols, \
-                     /v1/windows, /v1/alerts, /v1/latency, /v1/venues and /v1/live";
+                     /v1/windows, /v1/alerts, /v1/alerts/stream, /v1/latency, /v1/venues and /v1/live";
 
 /// Ready or not, and why not.
 async fn ready(State(viewer): Shared) -> Response {
@@ -60,8 +64,8 @@ async fn ready(State(viewer): Shared) -> Response {
     answer(status, &json!({ "ready": unready.is_empty(), "unready": unready }))
 }
 
-async fn measures(State(viewer): Shared) -> Response {
-    read(move || match metrics::text(&viewer.view()) {
+async fn measures(viewer: Arc<Viewer>, figures: Arc<Figures>) -> Response {
+    read(move || match metrics::text(&viewer.view(), &figures) {
         Ok(text) => body(metrics::CONTENT, text),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     })

@@ -2,5 +2,8 @@
 //! sockets on loopback.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod client;
+mod events;
 mod pages;
+mod sockets;
 mod support;

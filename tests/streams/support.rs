@@ -11,11 +11,12 @@ use tapedeck::alert::{Alert, AlertId, Severity, State};
 use tapedeck::config::{Catalogue, Config, Listen};
 use tapedeck::live::{Deck, LiveOptions};
 use tapedeck::schema::alerts::{Generation, encode, key};
-use tapedeck::serve::{Server, bind};
+use tapedeck::serve::{Server, Terms, bind};
 use tapedeck::store::memory::MemoryStore;
 use tapedeck::store::{Batch, Family, Store};
 use tapedeck::tape::Cut;
 use tapedeck::view::{Facts, Viewer};
+use tokio::task::JoinHandle;
 
 /// Nothing here may take longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -25,12 +26,16 @@ pub(crate) struct Served {
     deck: Deck,
     store: Arc<dyn Store>,
     pub(crate) viewer: Arc<Viewer>,
-    pub(crate) server: Server,
+    server: Option<Server>,
     pub(crate) address: SocketAddr,
 }
 
 impl Served {
     pub(crate) fn start() -> Served {
+        Served::on(Terms::default())
+    }
+
+    pub(crate) fn on(terms: Terms) -> Served {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let mut config = Config::standard(&Catalogue::built_in());
         config.engine.checkpoint_every = SECOND / 2;
@@ -39,15 +44,29 @@ impl Served {
         let deck = Deck::start(&store, &options, None).unwrap();
         let viewer = Arc::new(Viewer::new(deck.pulse(), Arc::clone(&store), facts));
         let bound = bind(&Listen::At("127.0.0.1:0".to_owned())).unwrap().unwrap();
-        let server = bound.serve(Arc::clone(&viewer)).unwrap();
+        let server = bound.serve_on(Arc::clone(&viewer), terms).unwrap();
         let address = server.address();
-        Served { deck, store, viewer, server, address }
+        Served { deck, store, viewer, server: Some(server), address }
     }
 
     /// Ends the server, then the run.
-    pub(crate) fn end(self) {
-        self.server.stop();
+    pub(crate) fn end(mut self) {
+        drop(self.server.take());
         self.deck.stop().unwrap();
+    }
+
+    /// Ends the server meanwhile.
+    pub(crate) fn stop_server(&mut self) -> JoinHandle<()> {
+        let server = self.server.take().unwrap();
+        tokio::task::spawn_blocking(move || server.stop())
+    }
+
+    /// Waits until the metrics have `sample`.
+    pub(crate) async fn shows(&self, sample: &str) {
+        let line = format!("{sample}\n");
+        while !raw(self.address, "/metrics", "").2.contains(&line) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Writes alerts of these numbers to the log, and says so when they are there.
@@ -77,6 +96,14 @@ impl Served {
         batch.put(Family::Meta, Generation::key(), generation.encode());
         self.store.commit(&batch, true).unwrap();
     }
+}
+
+/// Runs `test` on a served run.
+pub(crate) fn on(terms: Terms, test: impl AsyncFnOnce(&mut Served)) {
+    let mut served = Served::on(terms);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(2 * DEADLINE, test(&mut served)).await.unwrap() });
+    served.end();
 }
 
 /// The alert of this number: of two rules, three symbols, three severities and states in turn.
@@ -110,8 +137,9 @@ pub(crate) fn raw(address: SocketAddr, path: &str, headers: &str) -> (u16, Strin
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let close = if headers.contains("Connection:") { "" } else { "Connection: close\r\n" };
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{close}{headers}\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head.to_lowercase(), body.to_owned())
