@@ -349,6 +349,7 @@ impl OrderedStage {
         }
         self.summary.applied = self.summary.applied.max(epoch.end.saturating_sub(1));
         self.board.commit(self.summary.applied);
+        self.board.windows().publish(results, &self.symbols);
         Ok(())
     }
 

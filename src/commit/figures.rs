@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feeds::frame::FrameCounts;
 
+use super::windows::WindowBoard;
 use crate::actors::work::Fault;
 use crate::clock::Stamp;
 use crate::latency::Latencies;
@@ -38,7 +39,10 @@ pub struct Figures {
 /// Readers take copies of pointers. So the committer waits for nobody: it adds to the histograms in place, or to a copy
 /// where somebody still reads the ones before.
 #[derive(Clone, Debug, Default)]
-pub struct FigureBoard(Arc<Mutex<Figures>>);
+pub struct FigureBoard {
+    figures: Arc<Mutex<Figures>>,
+    windows: WindowBoard,
+}
 
 impl FigureBoard {
     /// The newest.
@@ -62,6 +66,12 @@ impl FigureBoard {
         self.figures().applied = applied;
     }
 
+    /// Where the windows are, as they are committed.
+    #[must_use]
+    pub fn windows(&self) -> &WindowBoard {
+        &self.windows
+    }
+
     /// A symbol is out of service, from now on or since an earlier run.
     pub(crate) fn fault(&self, fault: Fault) {
         Arc::make_mut(&mut self.figures().faults).push(fault);
@@ -82,7 +92,7 @@ impl FigureBoard {
     }
 
     fn figures(&self) -> MutexGuard<'_, Figures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

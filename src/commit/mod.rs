@@ -12,6 +12,7 @@ pub mod journal;
 pub mod quarantine;
 pub mod recovery;
 mod repairs;
+pub mod windows;
 pub mod witnessed;
 pub mod writer;
 

@@ -147,6 +147,12 @@ pub const STREAM_MESSAGES_INBOUND: usize = 64;
 pub const ALERT_TAIL: usize = 8_192;
 /// See [`ALERT_TAIL`].
 pub const ALERT_TAIL_BYTES: usize = 16 << 20;
+/// Emissions of windows that are kept for those who follow them, and their bytes at most: some seconds of 10,000 symbols.
+pub const WINDOW_TAIL: usize = 32_768;
+/// See [`WINDOW_TAIL`].
+pub const WINDOW_TAIL_BYTES: usize = 16 << 20;
+/// Emissions among which only the last of each window of a symbol is told where `live` is asked for.
+pub const WINDOWS_AT_ONCE: usize = 2_048;
 /// Alerts that are read from the store at once for a follower who is behind that.
 pub const ALERTS_AT_ONCE: usize = 64;
 /// Alerts that are looked at for those.

@@ -10,6 +10,7 @@ use crate::actors::credit::Credit;
 use crate::clock::{self, Stamp};
 use crate::commit::alerts::AlertBoard;
 use crate::commit::figures::{FigureBoard, Figures};
+use crate::commit::windows::WindowBoard;
 use crate::config::limits::LAST_TICKS_EVERY;
 use crate::feed::ConnectionStatus;
 use crate::feed::slot::SlotState;
@@ -96,6 +97,12 @@ impl Pulse {
     #[must_use]
     pub fn committed(&self) -> Figures {
         self.board.read()
+    }
+
+    /// The windows, as they are committed.
+    #[must_use]
+    pub fn windows(&self) -> &WindowBoard {
+        self.board.windows()
     }
 
     /// How far the alert log is committed.

@@ -100,8 +100,9 @@ impl AlertFilter {
     }
 }
 
-/// True if `wanted` fits one of `symbols`, which are joined by `|`.
-fn names(wanted: &str, symbols: &str) -> bool {
+/// True if the pattern `wanted` fits one of `symbols`, which are joined by `|`, or its native part.
+#[must_use]
+pub fn names(wanted: &str, symbols: &str) -> bool {
     symbols.split('|').any(|symbol| {
         fits(wanted, symbol) || symbol.split_once(':').is_some_and(|(_, native)| fits(wanted, native))
     })

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
+use feeds::symbol::Symbol;
 
 use super::{Catalogue, Filter, QueryError};
 use crate::output::{Cell, Column, ColumnKind};
@@ -33,11 +34,11 @@ pub fn rows<'a>(
     selection: &'a Selection,
 ) -> Result<(Vec<Column>, impl Iterator<Item = Result<Vec<Cell>>> + 'a), QueryError> {
     let windows = catalogue.windows_in(selection.window.as_deref())?;
-    let stats = stats_of(catalogue, &windows);
-    let columns = columns(&stats);
+    let shape = shape(catalogue, &windows);
+    let columns = shape.columns.clone();
     let symbols: VecDeque<&Joined> = catalogue.symbols_in(&selection.filter)?.into();
     let rows = symbols.into_iter().flat_map(move |joined| {
-        match symbol_rows(store, catalogue, selection, &windows, &stats, joined) {
+        match symbol_rows(store, catalogue, selection, &windows, &shape, joined) {
             Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
             Err(error) => vec![Err(error.into())],
         }
@@ -100,7 +101,7 @@ fn symbol_rows(
     catalogue: &Catalogue,
     selection: &Selection,
     windows: &[usize],
-    stats: &[&'static Statistic],
+    shape: &Shape,
     joined: &Joined,
 ) -> Result<Vec<Vec<Cell>>, QueryError> {
     let mut all = Vec::new();
@@ -111,24 +112,50 @@ fn symbol_rows(
     if windows.len() > 1 {
         all.sort_by_key(|(window, row)| (row.start, *window, row.revision));
     }
-    let rows = all.iter().map(|(window, row)| {
-        let spec = &catalogue.plan.windows()[*window];
+    let rows = all.iter().filter_map(|(window, row)| shape.cells(catalogue, *window, &joined.symbol, row));
+    Ok(rows.collect())
+}
+
+/// What rows of some windows look like.
+pub struct Shape {
+    /// What stands above them.
+    pub columns: Vec<Column>,
+    stats: Vec<&'static Statistic>,
+}
+
+/// The shape of rows of these windows.
+#[must_use]
+pub fn shape(catalogue: &Catalogue, windows: &[usize]) -> Shape {
+    let stats = stats_of(catalogue, windows);
+    Shape { columns: columns(&stats), stats }
+}
+
+impl Shape {
+    /// A row of `window`; `None` if there is no such window.
+    #[must_use]
+    pub fn cells(
+        &self,
+        catalogue: &Catalogue,
+        window: usize,
+        symbol: &Symbol,
+        row: &Row,
+    ) -> Option<Vec<Cell>> {
+        let spec = catalogue.plan.windows().get(window)?;
         let view = row.view(spec.size);
         let mut cells = vec![
-            Cell::Text(joined.symbol.to_string()),
+            Cell::Text(symbol.to_string()),
             Cell::Text(spec.name.clone()),
             Cell::Time(row.start),
             Cell::Time(row.start + spec.size),
             Cell::Count(u64::from(row.revision)),
             Cell::Text(row.flags.to_string()),
         ];
-        cells.extend(stats.iter().map(|stat| {
+        cells.extend(self.stats.iter().map(|stat| {
             let has = spec.stats.iter().any(|own| own.name == stat.name);
             cell(if has { (stat.value)(&view) } else { None })
         }));
-        cells
-    });
-    Ok(rows.collect())
+        Some(cells)
+    }
 }
 
 /// The statistics of all these windows, each once, in the order of their first appearance.

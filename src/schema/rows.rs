@@ -96,6 +96,12 @@ impl Emissions {
         self.heads.push(Head { window, start, revision, from, to });
     }
 
+    /// Bytes of all of them.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// One as it will be read.
     ///
     /// # Errors

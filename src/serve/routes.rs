@@ -26,7 +26,10 @@ type Shared = State<Arc<Viewer>>;
 /// All of them.
 pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>) -> Router {
     let figures = Arc::clone(&streams.figures);
-    let followed = Router::new().route("/v1/alerts/stream", get(stream::alerts::stream)).with_state(streams);
+    let followed = Router::new()
+        .route("/v1/alerts/stream", get(stream::alerts::stream))
+        .route("/v1/windows/stream", get(stream::windows::stream))
+        .with_state(streams);
     Router::new()
         .route("/", get(async || page::response()))
         .route("/healthz", get(async || body("text/plain; charset=utf-8", "alive\n".to_owned())))
@@ -55,7 +58,7 @@ pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>) -> Router {
 
 /// What is said where nothing is.
 const PATHS: &str = "nothing is here; there is /, /healthz, /readyz, /metrics, /v1/status, /v1/feeds, /v1/symbols, \
-                     /v1/windows, /v1/alerts, /v1/alerts/stream, /v1/latency, /v1/venues and /v1/live";
+                     /v1/windows, /v1/windows/stream, /v1/alerts, /v1/alerts/stream, /v1/latency, /v1/venues and /v1/live";
 
 /// Ready or not, and why not.
 async fn ready(State(viewer): Shared) -> Response {

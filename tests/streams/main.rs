@@ -7,3 +7,4 @@ mod events;
 mod pages;
 mod sockets;
 mod support;
+mod windows;

@@ -23,10 +23,10 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A run that gets no ticks, and is served.
 pub(crate) struct Served {
-    deck: Deck,
-    store: Arc<dyn Store>,
+    pub(crate) deck: Deck,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) viewer: Arc<Viewer>,
-    server: Option<Server>,
+    pub(crate) server: Option<Server>,
     pub(crate) address: SocketAddr,
 }
 
@@ -36,8 +36,11 @@ impl Served {
     }
 
     pub(crate) fn on(terms: Terms) -> Served {
+        Served::with(Config::standard(&Catalogue::built_in()), terms)
+    }
+
+    pub(crate) fn with(mut config: Config, terms: Terms) -> Served {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let mut config = Config::standard(&Catalogue::built_in());
         config.engine.checkpoint_every = SECOND / 2;
         let facts = Facts { db: None, recording: None, checkpoint_every: config.engine.checkpoint_every };
         let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None };
