@@ -41,7 +41,8 @@ const DEFAULT_DB: &str = "data";
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = config(&args.feeds)?;
     let service = service(&args.feeds, &config)?;
-    let bound = serve::bind(args.listen.as_ref().unwrap_or(&config.listen)).map_err(anyhow::Error::from)?;
+    let listen = args.listen.as_ref().unwrap_or(&config.listen);
+    let bound = serve::bind_for(listen, &config.access).map_err(anyhow::Error::from)?;
     let db =
         args.db.clone().or_else(|| config.engine.db.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT_DB));
     let store = open_writer(&db)?;
@@ -90,7 +91,7 @@ pub(super) fn show(bound: Option<Bound>, viewer: Viewer, mut notes: Vec<String>)
 /// Where to look.
 pub(super) fn place(server: &Server) -> String {
     let why = if server.is_elsewhere() { format!(" ({} is taken)", serve::USUAL) } else { String::new() };
-    format!("look at http://{}/{why}", server.address())
+    format!("look at {}://{}/{why}", server.scheme(), server.address())
 }
 
 /// `record`.

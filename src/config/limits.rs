@@ -101,8 +101,41 @@ pub const SILENCE: Nanos = 30 * SECOND;
 /// Shortest and longest `silence`: below a second every market would be alarming, above a day nothing is.
 pub const SILENCE_RANGE: (Nanos, Nanos) = (SECOND, 86_400 * SECOND);
 
-/// Connections over HTTP at a time: a page, a few scrapers and a few people; further ones wait to be accepted.
-pub const HTTP_CONNECTIONS: usize = 64;
+/// Connections over HTTP that ask and are answered, at a time, by default: pages, scrapers, programs and people. If nobody
+/// reads its answer of 4 MiB, they take 1 GiB. Who follows a stream gives the place back, and takes one of
+/// [`STREAM_FOLLOWERS`].
+pub const HTTP_CONNECTIONS: usize = 256;
+/// Most connections that a configuration may ask for.
+pub const HTTP_CONNECTIONS_MAX: usize = 1 << 20;
+/// Connections from one address, by default: an office behind one. Loopback is this machine, and is not counted
+/// unless a configuration says so.
+pub const HTTP_ADDRESS_CONNECTIONS: usize = 256;
+/// Connections with one token, by default: a program with many followers.
+pub const HTTP_TOKEN_CONNECTIONS: usize = 1_024;
+/// Requests a second from one address, by default: 20 pages that ask twice a second, and as much again.
+pub const HTTP_REQUESTS_A_SECOND: u32 = 100;
+/// Most requests a second that a configuration may ask for.
+pub const HTTP_REQUESTS_A_SECOND_MAX: u32 = 1_000_000;
+/// Addresses whose connections and requests are counted: 4,096 at some 64 bytes. Those that are quiet go first.
+pub const HTTP_ADDRESSES: usize = 4_096;
+/// Connections that are being told that there is no room; further ones are closed without a word.
+pub const HTTP_REFUSALS: usize = 64;
+/// Tokens of a configuration. A request is compared with all of them, a microsecond for a thousand.
+pub const HTTP_TOKENS_MAX: usize = 1_024;
+/// Longest token: random ones have 32 to 64 characters.
+pub const HTTP_TOKEN_BYTES: usize = 512;
+/// How long a client may take over its TLS handshake.
+pub const HTTP_TLS_WITHIN: Nanos = 5 * SECOND;
+/// Bytes of a request's path and query.
+pub const HTTP_URI_BYTES: usize = 8 << 10;
+/// Bytes of a request's body, where one is taken: as long as a configuration may be.
+pub const HTTP_BODY_BYTES: usize = CONFIG_BYTES_MAX as usize;
+/// How long a client may take over a request's body.
+pub const HTTP_BODY_WITHIN: Nanos = 10 * SECOND;
+/// How long a change may take to be on the tape; an hour of a full disk is not waited for.
+pub const CONTROL_WITHIN: Nanos = 30 * SECOND;
+/// Changes that wait to be put on the tape.
+pub const COMMANDS_WAITING: usize = 16;
 /// Bytes of a request's line and headers. Browsers send one or two thousand.
 pub const HTTP_HEADER_BYTES: usize = 16 << 10;
 /// Headers of a request. Browsers send some twenty.

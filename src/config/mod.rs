@@ -4,6 +4,7 @@
 //! Everything that is wrong is reported at once, with line, column and the nearest right name. The names of
 //! statistics and venues come from the lists in the code ([`catalogue`]), every bound from [`limits`].
 
+mod access;
 pub mod catalogue;
 pub mod digest;
 pub mod duration;
@@ -25,6 +26,7 @@ use feeds::number::Decimal;
 use feeds::symbol::Symbol;
 use feeds::time::{Nanos, SECOND};
 
+pub use access::{Access, AccessBounds, Scope, Tls, Token};
 pub use catalogue::{Catalogue, WINDOW_KINDS, WindowKind};
 pub use listen::Listen;
 pub use problem::ConfigError;
@@ -36,6 +38,8 @@ pub struct Config {
     pub engine: Engine,
     /// Where a live run shows itself.
     pub listen: Listen,
+    /// Who may ask it there, and how much.
+    pub access: Access,
     /// The windows, in the order of the file, which is part of the results' order. Never empty; names are unique.
     pub windows: Vec<WindowSpec>,
     /// What to connect to.
@@ -172,6 +176,7 @@ impl Config {
         Config {
             engine: Engine::default(),
             listen: Listen::default(),
+            access: Access::default(),
             windows: standard_windows(names),
             feeds: Vec::new(),
             instruments: Vec::new(),

@@ -8,6 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::access::RawHttp;
 use super::nearest::nearest;
 use super::problem::Problems;
 
@@ -37,12 +38,6 @@ pub(super) struct RawEngine {
     pub(super) checkpoint_every: Option<Text>,
     pub(super) checkpoint_entries: Option<Spanned<i64>>,
     pub(super) sync: Option<Text>,
-}
-
-/// `[http]`.
-#[derive(Debug, Default)]
-pub(super) struct RawHttp {
-    pub(super) listen: Option<Text>,
 }
 
 /// `[[windows]]`.
@@ -103,7 +98,10 @@ pub(super) fn read(text: &str, problems: &Problems<'_>) -> Raw {
     }
     Raw {
         engine: file.table("engine").map(|(table, span)| engine(table, span, problems)).unwrap_or_default(),
-        http: file.table("http").map(|(table, span)| http(table, span, problems)).unwrap_or_default(),
+        http: file
+            .table("http")
+            .map(|(table, span)| RawHttp::read(table, span, problems))
+            .unwrap_or_default(),
         windows: file.tables("windows").into_iter().map(|(t, span)| window(t, span, problems)).collect(),
         feeds: file.tables("feeds").into_iter().map(|(t, span)| feed(t, span, problems)).collect(),
         instruments: file
@@ -139,11 +137,6 @@ fn engine(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> R
         checkpoint_entries: section.integer("checkpoint_entries"),
         sync: section.text("sync", "\"default\" or \"always\""),
     }
-}
-
-fn http(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawHttp {
-    let section = Section::new("[http]", table, span, &["listen"], problems);
-    RawHttp { listen: section.text("listen", "an address in quotes, such as \"127.0.0.1:7311\", or \"off\"") }
 }
 
 fn window(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawWindow {
@@ -203,7 +196,7 @@ fn group(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> Ra
 const DURATION: &str = "a duration in quotes, such as \"2s\" or \"250ms\"";
 
 /// One table of the file and how its keys are read.
-struct Section<'a> {
+pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     span: Range<usize>,
     problems: &'a Problems<'a>,
@@ -211,7 +204,7 @@ struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// The section called `title`, with a problem for each key that is not in `known`.
-    fn new(
+    pub(super) fn new(
         title: &str,
         table: &'a DeTable<'a>,
         span: Range<usize>,
@@ -239,7 +232,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn table(&self, key: &str) -> Option<(&'a DeTable<'a>, Range<usize>)> {
+    pub(super) fn table(&self, key: &str) -> Option<(&'a DeTable<'a>, Range<usize>)> {
         let value = self.table.get(key)?;
         let table = value.get_ref().as_table();
         if table.is_none() {
@@ -249,7 +242,7 @@ impl<'a> Section<'a> {
         table.map(|table| (table, value.span()))
     }
 
-    fn tables(&self, key: &str) -> Vec<(&'a DeTable<'a>, Range<usize>)> {
+    pub(super) fn tables(&self, key: &str) -> Vec<(&'a DeTable<'a>, Range<usize>)> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
         let items = value.get_ref().as_array().map(|array| array.iter().collect::<Vec<_>>());
         let tables = items.and_then(|items| {
@@ -265,7 +258,7 @@ impl<'a> Section<'a> {
         self.table.get_key_value(key).map_or(self.span.clone(), |(name, _)| name.span())
     }
 
-    fn text(&self, key: &str, expected: &str) -> Option<Text> {
+    pub(super) fn text(&self, key: &str, expected: &str) -> Option<Text> {
         let value = self.table.get(key)?;
         let text = value.get_ref().as_str();
         if text.is_none() {
@@ -274,7 +267,7 @@ impl<'a> Section<'a> {
         text.map(|text| Spanned::new(value.span(), text.to_owned()))
     }
 
-    fn texts(&self, key: &str, expected: &str) -> Option<Spanned<Vec<Text>>> {
+    pub(super) fn texts(&self, key: &str, expected: &str) -> Option<Spanned<Vec<Text>>> {
         let value = self.table.get(key)?;
         let Some(array) = value.get_ref().as_array() else {
             self.wrong(key, &format!("a list of {expected}"), value);
@@ -290,7 +283,7 @@ impl<'a> Section<'a> {
         Some(Spanned::new(value.span(), texts))
     }
 
-    fn integer(&self, key: &str) -> Option<Spanned<i64>> {
+    pub(super) fn integer(&self, key: &str) -> Option<Spanned<i64>> {
         let value = self.table.get(key)?;
         let number = value.get_ref().as_integer();
         let number = number.and_then(|i| i64::from_str_radix(i.as_str(), i.radix()).ok());

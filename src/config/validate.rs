@@ -31,6 +31,7 @@ impl Checker<'_> {
         Config {
             engine: self.engine(&raw.engine),
             listen: raw.http.listen.as_ref().and_then(|text| self.listen(text)).unwrap_or_default(),
+            access: self.access(&raw.http),
             windows: self.windows(&raw.windows),
             feeds: raw.feeds.iter().filter_map(|feed| self.feed(feed)).collect(),
             instruments: self.instruments(&raw.instruments),
@@ -108,7 +109,7 @@ impl Checker<'_> {
         None
     }
 
-    fn integer(&self, number: &Spanned<i64>, (least, most): (u64, u64)) -> Option<u64> {
+    pub(super) fn integer(&self, number: &Spanned<i64>, (least, most): (u64, u64)) -> Option<u64> {
         let value = u64::try_from(*number.get_ref()).ok().filter(|value| (least..=most).contains(value));
         if value.is_none() {
             let message = format!("{} is not between {least} and {most}", number.get_ref());
@@ -117,7 +118,12 @@ impl Checker<'_> {
         value
     }
 
-    fn required<'t>(&self, field: &'t Option<Text>, key: &str, span: &Range<usize>) -> Option<&'t Text> {
+    pub(super) fn required<'t>(
+        &self,
+        field: &'t Option<Text>,
+        key: &str,
+        span: &Range<usize>,
+    ) -> Option<&'t Text> {
         let text = field.as_ref().filter(|text| !text.get_ref().is_empty());
         if let (None, Some(empty)) = (text, field) {
             self.problems.add(empty.span(), format!("`{key}` is empty"));
@@ -128,7 +134,7 @@ impl Checker<'_> {
     }
 
     /// A name that outputs, URLs and rules can hold without quotes.
-    fn name(&self, field: &Option<Text>, span: &Range<usize>) -> Option<Text> {
+    pub(super) fn name(&self, field: &Option<Text>, span: &Range<usize>) -> Option<Text> {
         let name = self.required(field, "name", span)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let text = name.get_ref();
@@ -144,7 +150,7 @@ impl Checker<'_> {
     }
 
     /// Notes each name that was there before.
-    fn unique<'t>(&self, what: &str, names: impl Iterator<Item = &'t Text>) {
+    pub(super) fn unique<'t>(&self, what: &str, names: impl Iterator<Item = &'t Text>) {
         let mut seen: Vec<&Text> = Vec::new();
         for name in names {
             if let Some(first) = seen.iter().find(|other| other.get_ref() == name.get_ref()) {

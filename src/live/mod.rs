@@ -3,6 +3,7 @@
 //! [`Deck`] is the same path as a replay's: sequencer, symbol actors, checkpoints. Only the source at its front differs,
 //! and it does not know that. [`recorder`] writes down what the sequencer takes in, so that the replay of it is equal.
 
+pub mod control;
 pub mod generation;
 pub mod last;
 pub mod pulse;

@@ -9,7 +9,7 @@ use super::QueryError;
 use crate::alert::{Alert, Cursor, Severity, State};
 use crate::config::glob::fits;
 use crate::output::{Cell, Column, ColumnKind};
-use crate::schema::alerts::{AlertError, Generation, number_of, scan};
+use crate::schema::alerts::{AlertError, Generation, head as last, number_of, scan};
 use crate::store::{Family, Store};
 
 /// What stands above the rows.
@@ -160,7 +160,7 @@ impl Extent {
         let oldest = oldest.map_err(|error| QueryError::damaged("the alert log", error))?;
         let head = match head {
             Some(head) => head,
-            None => last(store, oldest.unwrap_or(0))?,
+            None => last(store)?,
         };
         Ok(Extent { generation, oldest: oldest.unwrap_or(head.saturating_add(1)), head })
     }
@@ -189,26 +189,6 @@ impl Extent {
         }
         Ok(after.number)
     }
-}
-
-/// The number of the last alert, if the first is `oldest`; numbers have no holes, so halving finds it.
-fn last(store: &dyn Store, oldest: u64) -> Result<u64, QueryError> {
-    if oldest == 0 {
-        return Ok(0);
-    }
-    let is_there = |number: u64| store.get(Family::Alerts, &crate::schema::alerts::key(number));
-    let (mut there, mut step) = (oldest, 1_u64);
-    while is_there(there.saturating_add(step))?.is_some() {
-        there = there.saturating_add(step);
-        step = step.saturating_mul(2);
-    }
-    while step > 1 {
-        step /= 2;
-        if is_there(there.saturating_add(step))?.is_some() {
-            there = there.saturating_add(step);
-        }
-    }
-    Ok(there)
 }
 
 /// The wanted alerts behind `after`, or all wanted ones.
@@ -378,7 +358,7 @@ mod tests {
         assert_eq!((extent.place(cursor(2, 5)), extent.place(cursor(0, 99))), (other, other));
         let shown = Extent::read(&kept, Some(6)).unwrap();
         assert_eq!(shown.place(cursor(1, 7)), Err(Misplaced::Beyond { head: shown.cursor(6) }));
-        let empty = Extent::read(&store(1..=0), None).unwrap();
+        let empty = Extent::read(&MemoryStore::new(), None).unwrap();
         assert_eq!((empty.oldest, empty.head, empty.place(None)), (1, 0, Ok(0)));
         for size in 1..40 {
             assert_eq!(Extent::read(&store(3..=2 + size), None).unwrap().head, 2 + size);

@@ -3,46 +3,40 @@
 //! It has a thread and a runtime of its own and only reads: pictures of the run ([`crate::view`]) and the store. Every
 //! answer is made whole before it is sent, streams excepted, and nothing that a client does can hold the run up.
 //!
-//! `guard` decides who is answered at all, `routes` has the paths, `rows` reads windows, `alerts` the alert log, `metrics`
-//! writes OpenMetrics, `page` holds the page; `stream` tells those who follow, over the sockets of `wire`.
+//! `accept` has the connections and `places` counts them, over TLS where `tls` says who we are; `guard` decides who is
+//! answered at all, by what `tokens` finds; `routes` has the paths, `rows` reads windows, `alerts` the alert log, `metrics`
+//! writes OpenMetrics, `page` holds the page, and `control` is what changes something; `stream` tells those who follow,
+//! over the sockets of `wire`.
 
+mod accept;
 mod alerts;
+mod control;
 mod guard;
 mod metrics;
 mod page;
+mod places;
 mod routes;
 mod rows;
 mod stream;
+mod tls;
+mod tokens;
 mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::pin::pin;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
-use crate::config::Listen;
-use crate::config::limits::{
-    HTTP_CONNECTION_WITHIN, HTTP_CONNECTIONS, HTTP_END_WITHIN, HTTP_HEADER_BYTES, HTTP_HEADER_WITHIN,
-    HTTP_HEADERS, HTTP_READERS, STREAM_FOLLOWERS,
-};
+use crate::config::limits::HTTP_READERS;
+use crate::config::{Access, Listen};
 use crate::view::Viewer;
-use guard::Guard;
+use accept::{Door, accept, told};
 use stream::Streams;
 pub use stream::Terms;
-use wire::{Lease, Wire};
 
 /// The usual place, if nobody else is there.
 pub const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7311);
@@ -53,6 +47,20 @@ pub enum ServeError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}; name another address, or off")]
     Listen(String, #[source] io::Error),
+    /// Others could ask, and nobody would be known.
+    #[error(
+        "{0} can be reached by others and there are no tokens: add [[http.tokens]] to the configuration, or listen \
+         on 127.0.0.1"
+    )]
+    Open(String),
+    /// A certificate or a key is of no use.
+    #[error("no TLS with {}: {why}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The runtime or its thread could not be had.
     #[error("the HTTP server cannot be started")]
     Start(#[source] io::Error),
@@ -62,32 +70,43 @@ pub enum ServeError {
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
-    configured: Option<Arc<str>>,
+    hosts: Vec<String>,
     is_elsewhere: bool,
+    access: Access,
+    tls: Option<TlsAcceptor>,
 }
 
 /// A server that runs until it is stopped or dropped.
 pub struct Server {
     address: SocketAddr,
     is_elsewhere: bool,
+    is_tls: bool,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Takes the place that `listen` says; `None` if that is nowhere.
+/// Takes the place that `listen` says, for everybody on this machine; `None` if that is nowhere.
 ///
 /// # Errors
-/// [`ServeError::Listen`].
+/// As [`bind_for`].
 pub fn bind(listen: &Listen) -> Result<Option<Bound>, ServeError> {
-    let (bound, named, configured) = match listen {
+    bind_for(listen, &Access::default())
+}
+
+/// Takes the place that `listen` says, for those whom `access` lets in; `None` if that is nowhere.
+///
+/// # Errors
+/// [`ServeError::Listen`]; [`ServeError::Open`] if others could ask and there are no tokens; [`ServeError::Tls`].
+pub fn bind_for(listen: &Listen, access: &Access) -> Result<Option<Bound>, ServeError> {
+    let (bound, named, hosts) = match listen {
         Listen::Off => return Ok(None),
         Listen::Usual => {
             let free = SocketAddr::new(USUAL.ip(), 0);
-            (TcpListener::bind(USUAL).or_else(|_| TcpListener::bind(free)), USUAL.to_string(), None)
+            (TcpListener::bind(USUAL).or_else(|_| TcpListener::bind(free)), USUAL.to_string(), Vec::new())
         }
         Listen::At(address) => {
-            let host = address.rsplit_once(':').map(|(host, _)| Arc::from(host));
-            (TcpListener::bind(address), address.clone(), host)
+            let host = address.rsplit_once(':').map(|(host, _)| host.to_owned());
+            (TcpListener::bind(address), address.clone(), host.into_iter().collect())
         }
     };
     let failed = |error| ServeError::Listen(named.clone(), error);
@@ -95,7 +114,15 @@ pub fn bind(listen: &Listen) -> Result<Option<Bound>, ServeError> {
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let is_elsewhere = *listen == Listen::Usual && address != USUAL;
-    Ok(Some(Bound { listener, address, configured, is_elsewhere }))
+    let can_be_reached = !address.ip().to_canonical().is_loopback();
+    if can_be_reached && access.tokens.is_empty() {
+        return Err(ServeError::Open(named));
+    }
+    let tls = access.tls.as_ref().map(tls::acceptor).transpose()?;
+    if can_be_reached && tls.is_none() {
+        tracing::warn!(%address, "tokens are sent in the clear: add [http] tls, or a proxy that has it");
+    }
+    Ok(Some(Bound { listener, address, hosts, is_elsewhere, access: access.clone(), tls }))
 }
 
 impl Bound {
@@ -112,7 +139,8 @@ impl Bound {
     /// # Errors
     /// [`ServeError::Start`].
     pub fn serve_on(self, viewer: Arc<Viewer>, terms: Terms) -> Result<Server, ServeError> {
-        let Bound { listener, address, configured, is_elsewhere } = self;
+        let Bound { listener, address, hosts, is_elsewhere, access, tls } = self;
+        let is_tls = tls.is_some();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(HTTP_READERS)
@@ -121,18 +149,20 @@ impl Bound {
         let (stop, stopped) = watch::channel(false);
         let streams = Arc::new(Streams::new(Arc::clone(&viewer), terms, stopped.clone()));
         let router = routes::router(viewer, Arc::clone(&streams));
+        let followers = Arc::clone(&streams.places);
+        let door = Door { router, access: Arc::new(access), hosts: hosts.into(), tls, terms, followers };
         let run = move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 tokio::spawn(Arc::clone(&streams.alerts).fill());
-                accept(listener, router, configured, stopped, (streams, terms)).await;
+                accept(listener, door, stopped).await;
             });
             // A reader that is still at work may finish for nobody.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(run);
         let thread = Some(thread.map_err(ServeError::Start)?);
-        Ok(Server { address, is_elsewhere, stop, thread })
+        Ok(Server { address, is_elsewhere, is_tls, stop, thread })
     }
 }
 
@@ -141,6 +171,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
     }
 
     /// True if the usual place was taken.
@@ -167,108 +203,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Accepts connections until it is to stop, then waits for those that are being answered.
-async fn accept(
-    listener: tokio::net::TcpListener,
-    router: Router,
-    configured: Option<Arc<str>>,
-    mut stopped: watch::Receiver<bool>,
-    (streams, terms): (Arc<Streams>, Terms),
-) {
-    let connections = Arc::new(Semaphore::new(HTTP_CONNECTIONS));
-    let service = TowerToHyperService::new(router);
-    let asked = stopped.clone();
-    let accepting = async {
-        loop {
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Mostly too many open files: without a pause this would be all that it does.
-                    tracing::warn!(%error, "cannot accept an HTTP connection");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-            };
-            let (service, configured, asked) = (service.clone(), configured.clone(), asked.clone());
-            let lease = Arc::new(Lease::new(permit, terms.write_within));
-            tokio::spawn(async move {
-                let most = Duration::from_nanos(HTTP_CONNECTION_WITHIN.unsigned_abs());
-                let mut conversation = pin!(converse(stream, service, configured, asked, &lease));
-                if timeout(most, conversation.as_mut()).await.is_ok() {
-                    return;
-                }
-                if lease.follows() {
-                    conversation.await;
-                } else {
-                    tracing::debug!("an HTTP connection lasted too long");
-                }
-            });
-        }
-    };
-    tokio::select! {
-        () = accepting => {}
-        () = told(&mut stopped) => {}
-    }
-    let within = Duration::from_nanos(HTTP_END_WITHIN.unsigned_abs());
-    let all = |most: usize| u32::try_from(most).unwrap_or(u32::MAX);
-    let ending = async {
-        let answered = connections.acquire_many(all(HTTP_CONNECTIONS)).await;
-        let told = streams.places.acquire_many(all(STREAM_FOLLOWERS)).await;
-        drop((answered, told));
-    };
-    // Those who are not done by then are cut off.
-    let _ = timeout(within, ending).await;
-}
-
-/// Waits until it is to stop.
-async fn told(stopped: &mut watch::Receiver<bool>) {
-    // An error means that nobody can say so any more.
-    let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-/// How long accepting rests after it failed.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// One connection to its end.
-async fn converse(
-    stream: TcpStream,
-    service: TowerToHyperService<Router>,
-    configured: Option<Arc<str>>,
-    mut stopped: watch::Receiver<bool>,
-    lease: &Arc<Lease>,
-) {
-    let guard = Arc::new(Guard::new(configured, stream.local_addr().ok().map(|address| address.ip())));
-    let guarded = service_fn(|mut request: hyper::Request<Incoming>| {
-        let (guard, service) = (Arc::clone(&guard), service.clone());
-        request.extensions_mut().insert(Arc::clone(lease));
-        async move {
-            match guard.refusal(request.method(), request.uri(), request.headers()) {
-                Some(refusal) => Ok(guard::secured(refusal)),
-                None => service.call(Request::from(request)).await.map(guard::secured),
-            }
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_nanos(HTTP_HEADER_WITHIN.unsigned_abs()))
-        .max_headers(HTTP_HEADERS)
-        .max_buf_size(HTTP_HEADER_BYTES)
-        .serve_connection(TokioIo::new(Wire::new(stream, Arc::clone(lease))), guarded)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "an HTTP connection failed");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use feeds::venues::VENUES;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::rows::{self, Asked};
 use super::stream::{self, Figures, Streams};
-use super::{alerts, metrics, page};
+use super::{alerts, control, metrics, page};
 use crate::output::{Cell, Column, Format, write};
 use crate::query::{Catalogue, Filter, QueryError, percentiles, tables};
 use crate::view::Viewer;
@@ -51,6 +51,8 @@ pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>) -> Router {
         .route("/v1/windows", get(windows))
         .route("/v1/alerts", get(alerts))
         .route("/v1/latency", get(latency))
+        .route("/v1/rules/reload", post(control::reload))
+        .route("/v1/silences", post(control::silence))
         .fallback(async || problem(StatusCode::NOT_FOUND, PATHS))
         .with_state(viewer)
         .merge(followed)

@@ -2,17 +2,18 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
 
+use super::places::Place;
 use crate::config::limits::STREAM_SEND_BYTES;
 
 /// How long sent bytes may stay unacknowledged, or a full receiver closed, before the kernel gives a connection up.
@@ -22,7 +23,7 @@ const LAST_BYTES: usize = 128 << 10;
 
 /// What a connection takes up, and whether it became a stream of events.
 pub(super) struct Lease {
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    place: Place,
     follows: AtomicBool,
     /// It followed and did not read in time.
     is_slow: AtomicBool,
@@ -31,20 +32,20 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Of a connection that takes one place among those that ask.
-    pub(super) fn new(permit: OwnedSemaphorePermit, within: Duration) -> Lease {
-        Lease {
-            permit: Mutex::new(Some(permit)),
-            follows: AtomicBool::new(false),
-            is_slow: AtomicBool::new(false),
-            within,
-        }
+    /// Of a connection at `place`.
+    pub(super) fn new(place: Place, within: Duration) -> Lease {
+        Lease { place, follows: AtomicBool::new(false), is_slow: AtomicBool::new(false), within }
+    }
+
+    /// Its place.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// From now on it follows: it gives its place back, lasts for as long as it likes, and must read in time.
     pub(super) fn follow(&self) {
         self.follows.store(true, Ordering::Relaxed);
-        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.place.follow();
     }
 
     /// True if it follows.
@@ -58,34 +59,70 @@ impl Lease {
     }
 }
 
+/// What comes and goes on a socket.
+pub(super) enum Bytes {
+    /// As it is.
+    Plain(TcpStream),
+    /// Within TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Bytes {
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Bytes::Plain(stream) => SockRef::from(stream),
+            Bytes::Tls(stream) => SockRef::from(stream.get_ref().0),
+        }
+    }
+}
+
+/// `$call` on whichever of the two it is.
+macro_rules! on_bytes {
+    ($bytes:expr, $stream:ident => $call:expr) => {
+        match $bytes {
+            Bytes::Plain($stream) => $call,
+            Bytes::Tls($stream) => $call,
+        }
+    };
+}
+
 /// The socket.
 pub(super) struct Wire {
-    stream: TcpStream,
+    bytes: Bytes,
     lease: Arc<Lease>,
     is_bounded: bool,
     /// Since it follows and could not write: until when it has to have written all.
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
+/// Sets up a client's socket, before anything is said on it.
+pub(super) fn set_up(stream: &TcpStream) {
+    // Answers are written whole; without it they only come later.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
+}
+
 impl Wire {
-    pub(super) fn new(stream: TcpStream, lease: Arc<Lease>) -> Wire {
-        // Answers are written whole; without it they only come later.
-        let _ = stream.set_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
-        Wire { stream, lease, is_bounded: false, blocked: None }
+    pub(super) fn new(bytes: Bytes, lease: Arc<Lease>) -> Wire {
+        Wire { bytes, lease, is_bounded: false, blocked: None }
+    }
+
+    /// What its connection takes up.
+    pub(super) fn lease(&self) -> &Arc<Lease> {
+        &self.lease
     }
 
     /// Lets the kernel keep only little that the client has not read: left to itself, it keeps megabytes.
     pub(super) fn bound(&mut self) {
         self.is_bounded = true;
         // A system that has its own mind about buffers only cuts slow clients later.
-        let _ = SockRef::from(&self.stream).set_send_buffer_size(STREAM_SEND_BYTES);
+        let _ = self.bytes.socket().set_send_buffer_size(STREAM_SEND_BYTES);
     }
 
     /// Makes room for the last that is said to a client that does not read.
     pub(super) fn make_room(&self) {
-        let _ = SockRef::from(&self.stream).set_send_buffer_size(LAST_BYTES);
+        let _ = self.bytes.socket().set_send_buffer_size(LAST_BYTES);
     }
 
     /// What came of a write; an error if a stream's client has not taken what was begun for too long.
@@ -119,7 +156,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        on_bytes!(&mut self.bytes, stream => Pin::new(stream).poll_read(context, buffer))
     }
 }
 
@@ -130,7 +167,7 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.prepare();
-        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let result = on_bytes!(&mut self.bytes, stream => Pin::new(stream).poll_write(context, bytes));
         self.written(context, result)
     }
 
@@ -140,21 +177,22 @@ impl AsyncWrite for Wire {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.prepare();
-        let result = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        let result =
+            on_bytes!(&mut self.bytes, stream => Pin::new(stream).poll_write_vectored(context, parts));
         self.written(context, result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        on_bytes!(&self.bytes, stream => stream.is_write_vectored())
     }
 
     /// Called when all that was begun is written.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.blocked = None;
-        Pin::new(&mut self.stream).poll_flush(context)
+        on_bytes!(&mut self.bytes, stream => Pin::new(stream).poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        on_bytes!(&mut self.bytes, stream => Pin::new(stream).poll_shutdown(context))
     }
 }

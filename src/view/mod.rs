@@ -14,11 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feeds::time::{self, Nanos};
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use crate::clock::{self, Stamp};
 use crate::config::limits::VIEW_EVERY;
 use crate::feed::ConnectionStatus;
 use crate::latency::Row;
+use crate::live::control::Command;
 use crate::live::pulse::Pulse;
 use crate::store::Store;
 
@@ -91,6 +93,7 @@ pub struct Viewer {
     pulse: Arc<Pulse>,
     store: Arc<dyn Store>,
     facts: Facts,
+    control: Option<mpsc::Sender<Command>>,
     state: Mutex<State>,
 }
 
@@ -105,7 +108,19 @@ impl Viewer {
     /// Of the run behind `pulse`, which commits to `store`.
     #[must_use]
     pub fn new(pulse: Arc<Pulse>, store: Arc<dyn Store>, facts: Facts) -> Viewer {
-        Viewer { pulse, store, facts, state: Mutex::default() }
+        Viewer { pulse, store, facts, control: None, state: Mutex::default() }
+    }
+
+    /// The same, of a run that takes commands at the other end of `control`.
+    #[must_use]
+    pub fn controlled(self, control: mpsc::Sender<Command>) -> Viewer {
+        Viewer { control: Some(control), ..self }
+    }
+
+    /// Where the run takes commands, if it does.
+    #[must_use]
+    pub fn control(&self) -> Option<&mpsc::Sender<Command>> {
+        self.control.as_ref()
     }
 
     /// The store that is committed to.

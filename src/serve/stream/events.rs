@@ -70,6 +70,7 @@ impl<F: Follower> Events<F> {
                     let text = heartbeat(cursor);
                     return Some(format!("event: heartbeat\nid: {cursor}\ndata: {text}\n\n"));
                 }
+                () = self.seat.0.expired() => return Some(self.end(Ended::Expired)),
                 // What is committed is told before the end.
                 () = told(&mut stopped), if !self.follower.is_behind() => {
                     return Some(self.end(Ended::Stopped));

@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::routes::problem;
+use super::wire::Lease;
 use crate::alert::Cursor;
 use crate::config::limits::{STREAM_FOLLOWERS, STREAM_HEARTBEAT, STREAM_WRITE_WITHIN};
 use crate::view::Viewer;
@@ -97,13 +98,16 @@ pub(super) enum Ended {
     Failed,
     /// It sent what it may not, with the code that says so.
     Misbehaved(u16, &'static str),
+    /// Its token has ended.
+    Expired,
     /// It went.
     Left,
 }
 
 impl Ended {
     /// Names for the counters, in their order.
-    pub(super) const NAMES: [&str; 6] = ["slow", "gone", "stopped", "failed", "misbehaved", "left"];
+    pub(super) const NAMES: [&str; 7] =
+        ["slow", "gone", "stopped", "failed", "misbehaved", "expired", "left"];
 
     fn place(self) -> usize {
         match self {
@@ -112,7 +116,8 @@ impl Ended {
             Ended::Stopped => 2,
             Ended::Failed => 3,
             Ended::Misbehaved(..) => 4,
-            Ended::Left => 5,
+            Ended::Expired => 5,
+            Ended::Left => 6,
         }
     }
 
@@ -124,6 +129,7 @@ impl Ended {
             Ended::Stopped => Some((1001, cursor.to_string())),
             Ended::Failed => Some((1011, cursor.to_string())),
             Ended::Misbehaved(code, why) => Some((code, why.to_owned())),
+            Ended::Expired => Some((4001, cursor.to_string())),
             Ended::Left => None,
         }
     }
@@ -189,6 +195,7 @@ impl Streams {
             terms: self.terms,
             stopped: self.stopped.clone(),
             way,
+            lease: request.extensions().get::<Arc<Lease>>().cloned(),
             _place: place,
         };
         match way {
@@ -237,10 +244,19 @@ struct Seat {
     terms: Terms,
     stopped: watch::Receiver<bool>,
     way: Way,
+    lease: Option<Arc<Lease>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Seat {
+    /// Waits until who follows may not any more.
+    async fn expired(&self) {
+        match &self.lease {
+            Some(lease) => lease.place().ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
     fn gauge(&self) -> &AtomicU64 {
         match self.way {
             Way::Socket => &self.figures.sockets,

@@ -50,6 +50,7 @@ pub(super) fn begin(mut request: Request, follower: impl Follower, seat: Seat) -
         let Ok(parts) = upgraded.downcast::<TokioIo<Wire>>() else { return };
         let mut wire = parts.io.into_inner();
         wire.bound();
+        wire.lease().place().follow();
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(STREAM_BATCH_BYTES)
@@ -110,6 +111,7 @@ impl<F: Follower> Talk<F> {
                 () = self.follower.ready() => self.tell(seat).await,
                 inbound = self.socket.next() => self.hear(inbound),
                 _ = beat.tick() => self.beat(seat).await,
+                () = seat.expired() => Err(Ended::Expired),
                 () = told(&mut stopped) => {
                     let most = std::time::Duration::from_nanos(HTTP_END_WITHIN.unsigned_abs()) / 2;
                     // What is committed is told before the end, if there is time.
