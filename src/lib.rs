@@ -48,4 +48,6 @@ pub mod view;
 
 pub mod serve;
 
+pub mod follow;
+
 pub mod cli;

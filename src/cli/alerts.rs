@@ -1,11 +1,123 @@
-//! `query alerts`: which alerts are asked for on a command line.
+//! `query alerts` and `alerts follow`: which alerts are asked for on a command line, and following them.
 
-use clap::Args as ClapArgs;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args as ClapArgs, Subcommand};
+use tokio::sync::oneshot;
 
 use super::args::{QueryCommon, TimeRange};
 use super::parse::name;
+use super::run::authorities;
+use super::{Failure, help};
 use crate::alert::{Cursor, Severity, State};
+use crate::feed::address::Address;
+use crate::follow::{Follow, Form, follow};
 use crate::query::alerts::{AlertFilter, after};
+use crate::replay::stop::Stop;
+
+/// `alerts`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct AlertsArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub what: AlertsCommand,
+}
+
+/// What there is to do with the alerts of a running tapedeck.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AlertsCommand {
+    /// Print them as they come, without a hole, for ever
+    #[command(after_help = help::FOLLOW)]
+    Follow(FollowArgs),
+}
+
+/// `alerts follow`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct FollowArgs {
+    /// The server: http://HOST:PORT or https://HOST, or the same with ws
+    #[arg(value_name = "URL", value_parser = address)]
+    pub url: Address,
+    /// Begin behind this cursor; 0 is before the oldest alert
+    #[arg(long, value_name = "CURSOR", default_value = "0")]
+    pub after: After,
+    /// What is wanted.
+    #[command(flatten)]
+    pub wanted: WantedAlerts,
+    /// How to print; lines for people on a terminal, else CSV
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Form>,
+    /// A file with the token that the server wants
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Keep the cursor in this file, and go on from it; comes before --after
+    #[arg(long, value_name = "FILE")]
+    pub state_file: Option<PathBuf>,
+    /// Certificates (PEM) of authorities to trust beside those that browsers trust
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// Longest token that is read.
+const TOKEN_BYTES: usize = 4_096;
+/// Between two looks at whether it is to stop.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// `alerts`.
+pub(super) fn alerts(args: &AlertsArgs) -> Result<(), Failure> {
+    let AlertsCommand::Follow(args) = &args.what;
+    let options = options(args)?;
+    let stop = Stop::on_signals().context("cannot listen for signals")?;
+    let (tell, told) = oneshot::channel();
+    // It ends with the process.
+    let watching = std::thread::Builder::new().name("stop".to_owned()).spawn(move || {
+        while stop.wait(LOOK_EVERY) {}
+        // Nobody listens if following has ended by itself.
+        let _ = tell.send(());
+    });
+    watching.context("cannot start a thread")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start following")?;
+    let mut out = BufWriter::new(io::stdout());
+    // With stderr gone, there is nobody to be told.
+    let mut note = |text: &str| drop(writeln!(io::stderr().lock(), "tapedeck: {text}"));
+    let stopped = async {
+        let _ = told.await;
+    };
+    Ok(runtime.block_on(follow(&options, &mut out, &mut note, stopped))?)
+}
+
+fn options(args: &FollowArgs) -> Result<Follow, Failure> {
+    let WantedAlerts { symbols, rules, severity } = args.wanted.clone();
+    let usual = if io::stdout().is_terminal() { Form::Table } else { Form::Csv };
+    Ok(Follow {
+        address: args.url.clone(),
+        ca: args.ca.as_deref().map(authorities).transpose()?.unwrap_or_default(),
+        token: args.token_file.as_deref().map(token).transpose()?,
+        filter: AlertFilter { symbols, rules, severity, ..AlertFilter::default() },
+        after: args.after.0,
+        state_file: args.state_file.clone(),
+        form: args.format.unwrap_or(usual),
+    })
+}
+
+/// The token in a file. It is never shown.
+fn token(path: &Path) -> Result<String, Failure> {
+    let refuse = |why: &str| Failure::usage(format!("--token-file {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(&error.to_string()))?;
+    let token = text.trim();
+    let is_plain = |byte: u8| byte.is_ascii_graphic();
+    if token.is_empty() || token.len() > TOKEN_BYTES || !token.bytes().all(is_plain) {
+        return Err(refuse("write one token, of letters, digits and signs, on one line"));
+    }
+    Ok(token.to_owned())
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|error| error.to_string())
+}
 
 /// `query alerts`.
 #[derive(Clone, Debug, ClapArgs)]

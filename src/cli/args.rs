@@ -7,7 +7,7 @@ use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand};
 use feeds::formats::FORMATS;
 use feeds::time::Nanos;
 
-use super::alerts::AlertsQuery;
+use super::alerts::{AlertsArgs, AlertsQuery};
 use super::help;
 use super::parse::{EpochCut, Speed, name, span, time};
 use crate::config::{Listen, limits};
@@ -44,6 +44,8 @@ pub enum Command {
     Dump(DumpArgs),
     /// Print percentiles of the time that ticks take, by stage and venue
     Latency(LatencyArgs),
+    /// Follow the alerts of a running tapedeck
+    Alerts(Box<AlertsArgs>),
     /// Write a made-up market to files, the same bytes on every machine, or serve it as an exchange would
     #[command(
         group(ArgGroup::new("outputs").args(["csv", "capture", "serve"]).required(true).multiple(true)),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::commit::CommitError;
 use crate::config::ConfigError;
+use crate::follow::FollowError;
 use crate::query::QueryError;
 use crate::replay::ReplayError;
 use crate::replay::plan::PlanError;
@@ -90,6 +91,12 @@ impl From<ReplayError> for Failure {
 
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Failure {
+        anyhow::Error::from(error).into()
+    }
+}
+
+impl From<FollowError> for Failure {
+    fn from(error: FollowError) -> Failure {
         anyhow::Error::from(error).into()
     }
 }

@@ -8,6 +8,7 @@ Examples:
   tapedeck replay trades.csv.gz --db my.db
   tapedeck query windows --db my.db --window 1m
   tapedeck dump --db my.db --digest
+  tapedeck alerts follow http://127.0.0.1:7311
 
 Results go to stdout, progress and logs to stderr. Times are UTC. A symbol is venue:NATIVE, the native part exactly \
 as on the wire (binance:BTCUSDT, coinbase:BTC-USD).
@@ -67,6 +68,17 @@ Examples:
   tapedeck query alerts --db my.db --after 1-42 --format ndjson
 
 The steps of one episode share their id. A cursor is GENERATION-NUMBER; `--after` goes on behind it.";
+
+/// Below `tapedeck alerts follow --help`.
+pub(super) const FOLLOW: &str = "\
+Examples:
+  tapedeck alerts follow http://127.0.0.1:7311
+  tapedeck alerts follow https://deck.example --token-file token --symbol 'binance:*' --severity critical
+  tapedeck alerts follow http://127.0.0.1:7311 --format ndjson --state-file cursor >> alerts.ndjson
+
+Prints each alert once and comes again for ever when the connection ends, from where it was; on stderr it says so. With \
+--state-file it goes on there the next time, too: an alert may then be printed twice after a crash, and none is missing. \
+Ends with SIGINT or SIGTERM.";
 
 /// Below `tapedeck dump --help`.
 pub(super) const DUMP: &str = "\

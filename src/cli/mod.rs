@@ -49,6 +49,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Query(args) => query::query(args),
         Command::Dump(args) => query::dump(args),
         Command::Latency(args) => query::latency(args),
+        Command::Alerts(args) => alerts::alerts(args),
         Command::Simulate(args) => match args.serving.serve {
             Some(address) => Ok(crate::simulator::cli::serve(args, address)?),
             None => Ok(crate::market::cli::run(args)?),

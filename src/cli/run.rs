@@ -157,7 +157,7 @@ fn service(args: &FeedArgs, config: &Config) -> Result<Service, Failure> {
 }
 
 /// The certificates in `path`, which must be of use: else every connection would fail later, and say so one by one.
-fn authorities(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn authorities(path: &Path) -> Result<Vec<u8>, Failure> {
     let refuse =
         |why: String| Failure::usage(format!("no trusted certificates in {}: {why}", path.display()));
     let mut pem = Vec::new();

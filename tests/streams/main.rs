@@ -4,6 +4,7 @@
 
 mod client;
 mod events;
+mod follow;
 mod pages;
 mod sockets;
 mod support;

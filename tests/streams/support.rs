@@ -64,6 +64,12 @@ impl Served {
         tokio::task::spawn_blocking(move || server.stop())
     }
 
+    /// Serves it again, at the same place.
+    pub(crate) fn serve_again(&mut self) {
+        let bound = bind(&Listen::At(self.address.to_string())).unwrap().unwrap();
+        self.server = Some(bound.serve(Arc::clone(&self.viewer)).unwrap());
+    }
+
     /// Waits until the metrics have `sample`.
     pub(crate) async fn shows(&self, sample: &str) {
         let line = format!("{sample}\n");
@@ -84,6 +90,13 @@ impl Served {
         for number in numbers {
             batch.put(Family::Alerts, key(number), encode(&alert(number)));
         }
+        self.store.commit(&batch, true).unwrap();
+    }
+
+    /// Puts an alert in the place of another.
+    pub(crate) fn put(&self, number: u64, alert: &Alert) {
+        let mut batch = Batch::default();
+        batch.put(Family::Alerts, key(number), encode(alert));
         self.store.commit(&batch, true).unwrap();
     }
 
