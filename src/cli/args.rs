@@ -58,6 +58,8 @@ pub enum Command {
     Venues,
     /// List the statistics that windows can have
     Stats(StatsArgs),
+    /// List the names and functions that rules can use
+    Functions,
     /// List the kinds of windows
     Windows,
     /// List the file formats that are read

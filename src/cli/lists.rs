@@ -10,6 +10,7 @@ use feeds::venues::VENUES;
 
 use super::args::{CheckArgs, StatsArgs};
 use crate::config::{Catalogue, Config, Listen, WINDOW_KINDS, duration};
+use crate::rule::{FUNCTIONS, NAMES};
 use crate::stat::{SETS, STATISTICS};
 
 /// `tapedeck venues`: a paragraph for each. Its first line is id and name; below it channels, how repeats are known,
@@ -90,7 +91,7 @@ fn rate(rate: Rate, what: &str) -> String {
     format!("{} {what}{} in {} s", rate.count, if rate.count == 1 { "" } else { "s" }, rate.seconds)
 }
 
-/// `tapedeck stats`: name, type, formula; or the sets with their members.
+/// `tapedeck stats`: name, type, unit, formula; or the sets with their members.
 pub(super) fn stats(args: &StatsArgs, out: &mut dyn Write) -> Result<()> {
     if args.sets {
         return print(
@@ -100,9 +101,17 @@ pub(super) fn stats(args: &StatsArgs, out: &mut dyn Write) -> Result<()> {
     }
     let rows = STATISTICS.iter().map(|statistic| {
         let kind = format!("{:?}", statistic.value_type).to_lowercase();
-        [statistic.name.to_owned(), kind, statistic.doc.to_owned()]
+        [statistic.name.to_owned(), kind, statistic.unit.name().to_owned(), statistic.doc.to_owned()]
     });
     print(out, rows.collect())
+}
+
+/// `tapedeck functions`: the names that rules can use with what they measure, then the functions with how they are
+/// written.
+pub(super) fn functions(out: &mut dyn Write) -> Result<()> {
+    let names = NAMES.iter().map(|n| [n.name, n.unit.name(), n.doc]);
+    let functions = FUNCTIONS.iter().map(|f| [f.name, f.signature, f.doc]);
+    print(out, names.chain(functions).map(|row| row.map(str::to_owned)).collect())
 }
 
 /// `tapedeck windows`: kind and what it is.
@@ -132,6 +141,11 @@ pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
         Listen::Usual => {}
         Listen::At(address) => writeln!(out, "http on {address}")?,
         Listen::Off => writeln!(out, "http off")?,
+    }
+    if !config.rules.is_empty() {
+        let rules = &config.rules;
+        let (silences, inhibitions) = (rules.silences.len(), rules.inhibitions.len());
+        writeln!(out, "rules: {}, silences: {silences}, inhibitions: {inhibitions}", rules.rules.len())?;
     }
     for section in config.unused() {
         writeln!(out, "{section} is checked, and not used by this version")?;

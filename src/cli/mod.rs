@@ -57,6 +57,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Check(args) => listed(|out| lists::check(args, out)),
         Command::Venues => listed(lists::venues),
         Command::Stats(args) => listed(|out| lists::stats(args, out)),
+        Command::Functions => listed(lists::functions),
         Command::Windows => listed(lists::windows),
         Command::Formats => listed(lists::formats),
     }

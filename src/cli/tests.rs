@@ -226,6 +226,9 @@ fn lists_have_one_entry_a_line_with_its_name_first() {
     let formats = first_words(listing(lists::formats));
     assert_eq!(formats, feeds::formats::FORMATS.iter().map(|f| f.name()).collect::<Vec<_>>());
     assert_eq!(first_words(listing(lists::windows)), ["tumbling"]);
+    let functions = first_words(listing(lists::functions));
+    let names = crate::rule::NAMES.iter().map(|name| name.name);
+    assert_eq!(functions, names.chain(crate::rule::FUNCTIONS.iter().map(|f| f.name)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -248,6 +251,9 @@ fn check_says_what_a_right_configuration_says_and_what_a_wrong_one_does_not() {
         "{said}"
     );
     assert!(said.contains("\nhttp off\n") && !said.contains("not used"), "{said}");
+    fs::write(&file, "[[rules]]\nname = \"a\"\nwhen = \"price > 1\"\n").unwrap();
+    let said = listing(|out| lists::check(&args, out));
+    assert!(said.contains("\nrules: 1, silences: 0, inhibitions: 0\n"), "{said}");
     fs::write(&file, "[[windows]]\nname = \"5m\"\nstats = [\"vwp\"]\n").unwrap();
     let failure = Failure::from(lists::check(&args, &mut Vec::new()).unwrap_err());
     assert_eq!(failure.code, Code::Usage);

@@ -1,36 +1,98 @@
 //! Patterns for names: `*` is any run of characters, also none, `?` is one.
 
-/// True if `pattern` fits the whole of `name`.
+use std::fmt;
+
+/// A pattern that is known to be one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Glob(String);
+
+impl Glob {
+    /// The pattern that is written like this. Any text is one.
+    #[must_use]
+    pub fn new(pattern: &str) -> Glob {
+        Glob(pattern.to_owned())
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// True if it fits one name only.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.0.contains(['*', '?'])
+    }
+
+    /// True if it fits the whole of `name`.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        fits(&self.0, name)
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// True if `pattern` fits the whole of `name`. Takes at most as many steps as the two lengths multiplied.
 #[must_use]
 pub fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut at, mut read) = (0, 0);
+    let (mut pattern, mut name) = (pattern.chars(), name.chars());
     // Where to go on when what follows the last `*` does not fit: the `*` then takes one character more.
-    let mut last_star: Option<(usize, usize)> = None;
-    while read < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                last_star = Some((at, read));
-                at += 1;
+    let mut last_star = None;
+    loop {
+        let (mut behind, mut rest) = (pattern.clone(), name.clone());
+        match (behind.next(), rest.next()) {
+            (Some('*'), _) => {
+                last_star = Some((behind.clone(), name.clone()));
+                pattern = behind;
             }
-            Some(&wanted) if wanted == '?' || wanted == name[read] => {
-                at += 1;
-                read += 1;
+            (None, None) => return true,
+            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
+                (pattern, name) = (behind, rest);
             }
             _ => {
-                let Some((star, taken)) = last_star else { return false };
-                last_star = Some((star, taken + 1));
-                at = star + 1;
-                read = taken + 1;
+                let Some((after, taken)) = &mut last_star else { return false };
+                if taken.next().is_none() {
+                    return false;
+                }
+                (pattern, name) = (after.clone(), taken.clone());
             }
         }
     }
-    pattern[at..].iter().all(|&rest| rest == '*')
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// By the definition, recursively.
+    fn naive(pattern: &[char], name: &[char]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            (['*', rest @ ..], _) => {
+                naive(rest, name) || name.split_first().is_some_and(|(_, after)| naive(pattern, after))
+            }
+            (['?', rest @ ..], [_, after @ ..]) => naive(rest, after),
+            ([wanted, rest @ ..], [found, after @ ..]) => wanted == found && naive(rest, after),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_fit_what_their_definition_says(pattern in "[ab*?]{0,8}", name in "[abc]{0,8}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(fits(&pattern, &name), naive(&chars(&pattern), &chars(&name)));
+            prop_assert_eq!(Glob::new(&pattern).matches(&name), fits(&pattern, &name));
+        }
+    }
 
     #[test]
     fn patterns_fit_whole_names() {

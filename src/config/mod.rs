@@ -6,6 +6,7 @@
 
 mod access;
 pub mod catalogue;
+mod check_rules;
 pub mod digest;
 pub mod duration;
 pub mod glob;
@@ -13,7 +14,12 @@ pub mod limits;
 mod listen;
 pub mod nearest;
 mod problem;
+mod quoted;
 mod raw;
+mod raw_rules;
+pub mod rules;
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -28,8 +34,13 @@ use feeds::time::{Nanos, SECOND};
 
 pub use access::{Access, AccessBounds, Scope, Tls, Token};
 pub use catalogue::{Catalogue, WINDOW_KINDS, WindowKind};
+pub use glob::Glob;
 pub use listen::Listen;
 pub use problem::ConfigError;
+pub use rules::RulesSpec;
+
+use crate::stat;
+use crate::window::plan::Window;
 
 /// A configuration that holds together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +59,8 @@ pub struct Config {
     pub instruments: Vec<Instrument>,
     /// What belongs together.
     pub groups: Vec<Group>,
+    /// What is watched for. No part of [`Config::canonical`]: rules change no window.
+    pub rules: RulesSpec,
 }
 
 /// `[engine]`. Durations are nanoseconds.
@@ -110,6 +123,15 @@ pub struct WindowSpec {
     pub size: Nanos,
     /// Its statistics in the order of their columns, sets expanded, each once.
     pub stats: Vec<&'static str>,
+}
+
+impl WindowSpec {
+    /// The window as the engine plans it.
+    #[must_use]
+    pub fn planned(&self) -> Window {
+        let stats = self.stats.iter().filter_map(|name| stat::by_name(name)).collect();
+        Window { name: self.name.clone(), size: self.size, stats }
+    }
 }
 
 /// One venue's symbols to connect to.
@@ -181,6 +203,7 @@ impl Config {
             feeds: Vec::new(),
             instruments: Vec::new(),
             groups: Vec::new(),
+            rules: RulesSpec::default(),
         }
     }
 
@@ -215,10 +238,14 @@ impl Config {
     /// The sections that are there, are checked, and have no effect in this version.
     #[must_use]
     pub fn unused(&self) -> Vec<&'static str> {
-        [("[[instruments]]", self.instruments.is_empty()), ("[[groups]]", self.groups.is_empty())]
-            .into_iter()
-            .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
-            .collect()
+        [
+            ("[[instruments]]", self.instruments.is_empty()),
+            ("[[groups]]", self.groups.is_empty()),
+            ("[[rules]]", self.rules.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
+        .collect()
     }
 }
 

@@ -6,6 +6,8 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::quoted;
+
 /// Why a configuration cannot be used (exit code 2).
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -47,6 +49,12 @@ impl<'a> Problems<'a> {
     /// Notes that the bytes `span` are wrong.
     pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>) {
         self.found.borrow_mut().push((span, message.into()));
+    }
+
+    /// The place of the bytes `inner` of a string's `value`, which stands at `literal`, quotes included.
+    pub(super) fn inside(&self, literal: Range<usize>, value: &str, inner: &Range<usize>) -> Range<usize> {
+        let written = self.text.get(literal.clone()).unwrap_or("");
+        quoted::place(written, literal.start, value, inner)
     }
 
     /// The line, from 1, of byte `at`.

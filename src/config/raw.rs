@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::access::RawHttp;
 use super::nearest::nearest;
 use super::problem::Problems;
+use super::raw_rules::{self, RawRules};
 
 /// A text with its place.
 pub(super) type Text = Spanned<String>;
@@ -24,6 +25,7 @@ pub(super) struct Raw {
     pub(super) feeds: Vec<RawFeed>,
     pub(super) instruments: Vec<RawInstrument>,
     pub(super) groups: Vec<RawGroup>,
+    pub(super) rules: RawRules,
 }
 
 /// `[engine]`.
@@ -83,19 +85,10 @@ pub(super) struct RawGroup {
 
 /// Reads `text`. What is wrong goes to `problems`; the rest is returned.
 pub(super) fn read(text: &str, problems: &Problems<'_>) -> Raw {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // What stands behind a broken line is not to be trusted, so nothing more is said about it.
-        for error in errors {
-            problems.add(error.span().unwrap_or(0..0), error.message());
-        }
-        return Raw::default();
-    }
-    let sections = ["engine", "http", "feeds", "windows", "instruments", "groups", "rules"];
+    let Some(document) = document(text, problems) else { return Raw::default() };
+    let mut sections = vec!["engine", "http", "feeds", "windows", "instruments", "groups"];
+    sections.extend(raw_rules::SECTIONS);
     let file = Section::new("the file", document.get_ref(), document.span(), &sections, problems);
-    for (_, span) in file.tables("rules").into_iter().take(1) {
-        problems.add(span, "this version has no rules yet; take [[rules]] out");
-    }
     Raw {
         engine: file.table("engine").map(|(table, span)| engine(table, span, problems)).unwrap_or_default(),
         http: file
@@ -110,7 +103,21 @@ pub(super) fn read(text: &str, problems: &Problems<'_>) -> Raw {
             .map(|(t, s)| instrument(t, s, problems))
             .collect(),
         groups: file.tables("groups").into_iter().map(|(t, span)| group(t, span, problems)).collect(),
+        rules: raw_rules::rules(&file, problems),
     }
+}
+
+/// The tree of `text`, if it is TOML.
+pub(super) fn document<'t>(text: &'t str, problems: &Problems<'_>) -> Option<Spanned<DeTable<'t>>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return Some(document);
+    }
+    // What stands behind a broken line is not to be trusted, so nothing more is said about it.
+    for error in errors {
+        problems.add(error.span().unwrap_or(0..0), error.message());
+    }
+    None
 }
 
 fn engine(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawEngine {
@@ -193,7 +200,7 @@ fn group(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> Ra
     }
 }
 
-const DURATION: &str = "a duration in quotes, such as \"2s\" or \"250ms\"";
+pub(super) const DURATION: &str = "a duration in quotes, such as \"2s\" or \"250ms\"";
 
 /// One table of the file and how its keys are read.
 pub(super) struct Section<'a> {
@@ -221,7 +228,7 @@ impl<'a> Section<'a> {
         Section { table, span, problems }
     }
 
-    fn wrong(&self, key: &str, expected: &str, found: &Spanned<DeValue<'_>>) {
+    pub(super) fn wrong(&self, key: &str, expected: &str, found: &Spanned<DeValue<'_>>) {
         let kind = found.get_ref().type_str();
         self.problems.add(found.span(), format!("`{key}` is {expected}, not {} {kind}", article(kind)));
     }
@@ -281,6 +288,25 @@ impl<'a> Section<'a> {
             }
         }
         Some(Spanned::new(value.span(), texts))
+    }
+
+    /// A time, in quotes or as TOML has it.
+    pub(super) fn time(&self, key: &str) -> Option<Text> {
+        let value = self.value(key)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Datetime(time) => Some(time.to_string()),
+            _ => None,
+        };
+        if text.is_none() {
+            self.wrong(key, "a time in quotes, such as \"2026-01-31T08:00:00Z\"", value);
+        }
+        text.map(|text| Spanned::new(value.span(), text))
+    }
+
+    /// Whatever stands there.
+    pub(super) fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.table.get(key)
     }
 
     pub(super) fn integer(&self, key: &str) -> Option<Spanned<i64>> {

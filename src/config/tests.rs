@@ -223,7 +223,6 @@ fn at_most_so_many_windows() {
 
 #[test]
 fn other_sections_are_checked() {
-    assert_eq!(message("[[rules]]\nname = \"burst\"\n"), "this version has no rules yet; take [[rules]] out");
     assert_eq!(message("[windows]\nname = \"1s\"\n"), "`windows` is a list of tables: write [[windows]]");
     assert_eq!(message("[[engine]]\ndb = \"x\"\n"), "`engine` is one table: write [engine] once");
     assert_eq!(message("[engine]\nworkers = 0\n"), "0 is not between 1 and 256");

@@ -1,5 +1,6 @@
 //! From what the user wrote to what the engine uses; whatever does not hold becomes a problem with its place.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -28,11 +29,13 @@ pub(super) struct Checker<'a> {
 impl Checker<'_> {
     /// The configuration; only as good as there are no problems.
     pub(super) fn config(&self, raw: &Raw) -> Config {
+        let windows = self.windows(&raw.windows);
         Config {
             engine: self.engine(&raw.engine),
             listen: raw.http.listen.as_ref().and_then(|text| self.listen(text)).unwrap_or_default(),
             access: self.access(&raw.http),
-            windows: self.windows(&raw.windows),
+            rules: self.rules(&raw.rules, &windows),
+            windows,
             feeds: raw.feeds.iter().filter_map(|feed| self.feed(feed)).collect(),
             instruments: self.instruments(&raw.instruments),
             groups: self.groups(&raw.groups),
@@ -96,7 +99,7 @@ impl Checker<'_> {
     }
 
     /// A duration from `least` to `most`.
-    fn duration(&self, text: &Text, (least, most): (Nanos, Nanos)) -> Option<Nanos> {
+    pub(super) fn duration(&self, text: &Text, (least, most): (Nanos, Nanos)) -> Option<Nanos> {
         match duration::parse(text.get_ref()) {
             Ok(nanos) if (least..=most).contains(&nanos) => return Some(nanos),
             Ok(_) => {
@@ -151,14 +154,14 @@ impl Checker<'_> {
 
     /// Notes each name that was there before.
     pub(super) fn unique<'t>(&self, what: &str, names: impl Iterator<Item = &'t Text>) {
-        let mut seen: Vec<&Text> = Vec::new();
+        let mut seen: BTreeMap<&str, &Text> = BTreeMap::new();
         for name in names {
-            if let Some(first) = seen.iter().find(|other| other.get_ref() == name.get_ref()) {
+            if let Some(first) = seen.get(name.get_ref().as_str()) {
                 let line = self.problems.line_of(first.span().start);
                 let message = format!("{what} `{}` is there already, in line {line}", name.get_ref());
                 self.problems.add(name.span(), message);
             } else {
-                seen.push(name);
+                seen.insert(name.get_ref(), name);
             }
         }
     }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use feeds::symbol::Symbol;
 
 use crate::actors::Member;
-use crate::config::Config;
 use crate::config::digest::describe_difference;
+use crate::config::{Config, WindowSpec};
 use crate::schema::run::{Input, Progress, Run};
 use crate::schema::{self, Key, symbols};
 use crate::source::{FileInfo, SourceOptions};
-use crate::stat::by_name;
 use crate::store::{Family, Store, StoreError};
 use crate::symbol::SymbolState;
-use crate::window::{Plan, Window};
+use crate::window::Plan;
 
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,12 +65,7 @@ pub struct Job {
 /// The engine's plan of a configuration.
 #[must_use]
 pub fn plan_of(config: &Config) -> Plan {
-    let windows = config.windows.iter().map(|window| Window {
-        name: window.name.clone(),
-        size: window.size,
-        stats: window.stats.iter().filter_map(|name| by_name(name)).collect(),
-    });
-    let mut plan = Plan::new(windows.collect());
+    let mut plan = Plan::new(config.windows.iter().map(WindowSpec::planned).collect());
     plan.lateness = config.engine.lateness;
     plan.max_ahead = config.engine.max_ahead;
     plan.idle = config.engine.idle;

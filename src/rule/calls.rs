@@ -98,7 +98,7 @@ impl Layout<'_, '_> {
         };
         self.emit(op);
         if result.is_none() {
-            self.wrong(of.span.clone(), format!("a {measure} {fault}"));
+            self.wrong(of.span.clone(), format!("{measure} {fault}"));
         }
         result
     }
@@ -152,7 +152,7 @@ impl Layout<'_, '_> {
         let measure = Measure::from(found.stat.unit);
         let extreme = matches!(what, Gathering::Min | Gathering::Max);
         if !extreme && !measure.is_amount() {
-            self.wrong(of.span.clone(), format!("a {measure} cannot be averaged"));
+            self.wrong(of.span.clone(), format!("{measure} cannot be averaged"));
             return None;
         }
         let aggregate = self.aggregate(what, reference, &found, count);

@@ -93,7 +93,7 @@ impl<'c, 'a> Layout<'c, 'a> {
         let start = self.height;
         if let Some(measure) = self.expr(expr).filter(|measure| *measure != Measure::Truth) {
             let advice = "compare it with something";
-            self.wrong(expr.span.clone(), format!("a {measure} is not true or false; {advice}"));
+            self.wrong(expr.span.clone(), format!("{measure} is not true or false; {advice}"));
         }
         self.height = start;
     }
@@ -114,7 +114,7 @@ impl<'c, 'a> Layout<'c, 'a> {
                 let measure = self.expr(inner)?;
                 self.emit(Op::Negate);
                 if !measure.is_amount() {
-                    self.wrong(expr.span.clone(), format!("a {measure} has no sign"));
+                    self.wrong(expr.span.clone(), format!("{measure} has no sign"));
                     return None;
                 }
                 Some(measure)
@@ -142,7 +142,7 @@ impl<'c, 'a> Layout<'c, 'a> {
             self.unlike("compared with", (a, left), (b, right));
             return None;
         } else if same_only && !matches!(how, Comparison::Same | Comparison::Other) {
-            let message = format!("a {a} is neither less nor more than another: write `==` or `!=`");
+            let message = format!("{a} is neither less nor more than another: write `==` or `!=`");
             self.wrong(whole.span.clone(), message);
             return None;
         }
@@ -201,7 +201,7 @@ impl<'c, 'a> Layout<'c, 'a> {
                 Factor::Over => (before.over(measure), "divided by"),
             };
             if together.is_none() {
-                let message = format!("a {before} {verb} a {measure} says nothing");
+                let message = format!("{before} {verb} {measure} says nothing");
                 self.wrong(term.span.clone(), message);
                 is_right = false;
             }
@@ -241,7 +241,7 @@ impl<'c, 'a> Layout<'c, 'a> {
             (Measure::Side, _) | (_, Measure::Side) => "; write `side == buy` or `side == sell`",
             _ => "",
         };
-        self.wrong(right.span.clone(), format!("a {a} {verb} a {b} says nothing{advice}"));
+        self.wrong(right.span.clone(), format!("{a} {verb} {b} says nothing{advice}"));
     }
 
     fn name(&mut self, name: &str, span: &Range<usize>) -> Option<Measure> {

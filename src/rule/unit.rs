@@ -136,35 +136,34 @@ impl Measure {
     }
 }
 
+/// With its article, as messages have it.
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Plain => "number",
-            Powers { price, size } => return powers(f, *price, *size),
+            Powers { price, size } => return write!(f, "a {}", powers(*price, *size)),
+            Id => return write!(f, "an {}", Unit::Id.name()),
             Count => Unit::Count.name(),
             Duration => Unit::Duration.name(),
             Time => Unit::Time.name(),
-            Id => Unit::Id.name(),
             Truth => Unit::Truth.name(),
             Side => Unit::Side.name(),
         };
-        f.write_str(name)
+        write!(f, "a {name}")
     }
 }
 
 /// `price`, `notional`, `price^2 * size^-1`.
-fn powers(f: &mut fmt::Formatter<'_>, price: i16, size: i16) -> fmt::Result {
-    let power = |name: &str, power: i16| match power {
-        1 => name.to_owned(),
-        power => format!("{name}^{power}"),
+fn powers(price: i16, size: i16) -> String {
+    let power = |unit: Unit, power: i16| match power {
+        1 => unit.name().to_owned(),
+        power => format!("{}^{power}", unit.name()),
     };
     match (price, size) {
-        (0, 0) => f.write_str(Unit::Ratio.name()),
-        (1, 1) => f.write_str(Unit::Notional.name()),
-        (price, 0) => f.write_str(&power(Unit::Price.name(), price)),
-        (0, size) => f.write_str(&power(Unit::Size.name(), size)),
-        (price, size) => {
-            write!(f, "{} * {}", power(Unit::Price.name(), price), power(Unit::Size.name(), size))
-        }
+        (0, 0) => Unit::Ratio.name().to_owned(),
+        (1, 1) => Unit::Notional.name().to_owned(),
+        (price, 0) => power(Unit::Price, price),
+        (0, size) => power(Unit::Size, size),
+        (price, size) => format!("{} * {}", power(Unit::Price, price), power(Unit::Size, size)),
     }
 }

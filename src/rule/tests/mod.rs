@@ -1,5 +1,6 @@
 //! Rules, held to values computed by hand and to an interpreter that knows nothing of them.
 
+mod errors;
 mod functions;
 mod patterns;
 mod stage;

@@ -1,0 +1,276 @@
+//! From what the user wrote about rules to what the engine uses.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use feeds::time::{self, Nanos};
+use toml::Spanned;
+
+use super::glob::Glob;
+use super::nearest::{advice, nearest};
+use super::raw::Text;
+use super::raw_rules::{RawInhibition, RawRule, RawRules, RawSelector, RawSilence};
+use super::rules::{Common, InhibitionSpec, RuleSpec, RulesSpec, Selector, Severity, SilenceSpec};
+use super::validate::Checker;
+use super::{WindowSpec, limits};
+use crate::rule::{Compiler, Names, Problem, Reads};
+use crate::window::plan::Window;
+
+impl Checker<'_> {
+    /// The rules; only as good as there are no problems.
+    pub(super) fn rules(&self, raw: &RawRules, windows: &[WindowSpec]) -> RulesSpec {
+        let planned: Vec<Window> = windows.iter().map(WindowSpec::planned).collect();
+        self.unique("rule", raw.rules.iter().filter_map(|rule| rule.name.as_ref()));
+        self.unique("silence", raw.silences.iter().filter_map(|silence| silence.name.as_ref()));
+        self.at_most("rules", raw.rules.iter().map(|rule| &rule.span), limits::RULES_MAX);
+        self.at_most("silences", raw.silences.iter().map(|silence| &silence.span), limits::SILENCES_MAX);
+        let inhibitions = raw.inhibitions.iter().map(|inhibition| &inhibition.span);
+        self.at_most("inhibitions", inhibitions, limits::SILENCES_MAX);
+        let names: Vec<&str> =
+            raw.rules.iter().filter_map(|r| Some(r.name.as_ref()?.get_ref().as_str())).collect();
+        // What rules read is gathered when they are used; here it is only seen that they are right.
+        let mut compiler = Compiler::new(Names { windows: &planned });
+        RulesSpec {
+            rules: raw.rules.iter().filter_map(|rule| self.rule(rule, &planned, &mut compiler)).collect(),
+            silences: raw.silences.iter().filter_map(|silence| self.silence(silence, &names)).collect(),
+            inhibitions: raw.inhibitions.iter().filter_map(|i| self.inhibition(i, &names)).collect(),
+        }
+    }
+
+    fn at_most<'t>(
+        &self,
+        what: &str,
+        mut spans: impl ExactSizeIterator<Item = &'t Range<usize>>,
+        most: usize,
+    ) {
+        let count = spans.len();
+        if let Some(first) = spans.nth(most) {
+            self.problems.add(first.clone(), format!("{count} {what}; at most {most} are kept"));
+        }
+    }
+
+    fn rule(&self, raw: &RawRule, windows: &[Window], compiler: &mut Compiler<'_>) -> Option<RuleSpec> {
+        let name = self.name(&raw.name, &raw.span);
+        let when = self.required(&raw.when, "when", &raw.span);
+        let reads = when.and_then(|when| self.condition(when, compiler));
+        let until = raw.until.as_ref().and_then(|until| Some((until, self.condition(until, compiler)?)));
+        let message = raw.message.as_ref().and_then(|text| Some((text, self.message(text, compiler)?)));
+        let is_cross = reads.as_ref().is_some_and(Reads::is_cross);
+        for (text, others) in [&until, &message].into_iter().flatten() {
+            self.agree(is_cross, reads.is_some(), text, others);
+        }
+        let symbols = match &raw.symbols {
+            Some(symbols) if is_cross => {
+                let message = "this rule names its symbols itself; take `symbols` out";
+                self.problems.add(symbols.span(), message);
+                Vec::new()
+            }
+            None if is_cross => Vec::new(),
+            symbols => self.symbol_globs(symbols.as_ref()),
+        };
+        let window = |field: &Option<Text>| self.window_name(field.as_ref(), windows);
+        let (per_window, per_close) = (window(&raw.once_per_window), window(&raw.once_per_close));
+        if let (Some(text), Some(reads)) = (&raw.once_per_close, &reads)
+            && reads.is_closed()
+        {
+            let message = "this rule reads final windows only, and is judged at their ends in any case";
+            self.problems.add(text.span(), message);
+        }
+        let time = |field: &Option<Text>| {
+            field.as_ref().and_then(|text| self.duration(text, (0, limits::RULE_DURATION_MAX))).unwrap_or(0)
+        };
+        let text = |field: &Option<Text>| field.as_ref().map(|text| text.get_ref().clone());
+        Some(RuleSpec {
+            name: name?.into_inner(),
+            symbols,
+            when: when?.get_ref().clone(),
+            until: text(&raw.until),
+            hold: time(&raw.hold),
+            cooldown: time(&raw.cooldown),
+            once_per_window: per_window,
+            once_per_close: per_close,
+            severity: raw.severity.as_ref().map(|text| self.severity(text)).unwrap_or_default(),
+            labels: self.labels(&raw.labels),
+            message: text(&raw.message),
+        })
+    }
+
+    /// What the condition reads, if it is one.
+    fn condition(&self, text: &Text, compiler: &mut Compiler<'_>) -> Option<Reads> {
+        match compiler.compile(text.get_ref()) {
+            Ok(condition) => Some(condition.reads().clone()),
+            Err(problems) => self.inside(text, problems),
+        }
+    }
+
+    /// What the message reads, if it is one.
+    fn message(&self, text: &Text, compiler: &mut Compiler<'_>) -> Option<Reads> {
+        match compiler.template(text.get_ref()) {
+            Ok(template) => Some(template.reads().clone()),
+            Err(problems) => self.inside(text, problems),
+        }
+    }
+
+    /// Notes problems of a text in its own place.
+    fn inside(&self, text: &Text, problems: Vec<Problem>) -> Option<Reads> {
+        for problem in problems {
+            let place = self.problems.inside(text.span(), text.get_ref(), &problem.span);
+            self.problems.add(place, problem.message);
+        }
+        None
+    }
+
+    /// `until` and `message` read of the same world as `when`.
+    fn agree(&self, is_cross: bool, is_known: bool, text: &Text, others: &Reads) {
+        let reads_own = others.symbols.is_empty() && !(others.slots.is_empty() && others.series.is_empty());
+        if is_known && is_cross && reads_own {
+            self.problems
+                .add(text.span(), "`when` names symbols, so this has to name one with everything, too");
+        } else if is_known && !is_cross && others.is_cross() {
+            self.problems.add(text.span(), "`when` names no symbol, so this cannot name one either");
+        }
+    }
+
+    fn window_name(&self, raw: Option<&Text>, windows: &[Window]) -> Option<String> {
+        let name = raw?.get_ref();
+        if windows.iter().all(|window| window.name != *name) {
+            let advice = advice(name, windows.iter().map(|window| window.name.as_str()));
+            self.problems.add(raw?.span(), format!("unknown window `{name}`; {advice}"));
+        }
+        Some(name.clone())
+    }
+
+    fn severity(&self, text: &Text) -> Severity {
+        Severity::by_name(text.get_ref()).unwrap_or_else(|| {
+            let advice = advice(text.get_ref(), Severity::ALL.map(Severity::name));
+            self.problems.add(text.span(), format!("unknown severity `{}`; {advice}", text.get_ref()));
+            Severity::default()
+        })
+    }
+
+    fn labels(&self, raw: &[(Text, Text)]) -> BTreeMap<String, String> {
+        if let Some((name, _)) = raw.get(limits::RULE_LABELS_MAX) {
+            let message = format!("{} labels; at most {} are kept", raw.len(), limits::RULE_LABELS_MAX);
+            self.problems.add(name.span(), message);
+        }
+        for (name, value) in raw {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let text = name.get_ref();
+            let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            if !begins || !text.chars().all(is_plain) || text.len() > limits::NAME_BYTES_MAX {
+                let most = limits::NAME_BYTES_MAX;
+                let message = format!("a label's name has letters, digits and `_`, at most {most} of them");
+                self.problems.add(name.span(), message);
+            }
+            if value.get_ref().len() > limits::RULE_BYTES_MAX {
+                let message = format!("a label has at most {} bytes", limits::RULE_BYTES_MAX);
+                self.problems.add(value.span(), message);
+            }
+        }
+        raw.iter().map(|(name, value)| (name.get_ref().clone(), value.get_ref().clone())).collect()
+    }
+
+    /// Globs of symbols; all if there are none.
+    fn symbol_globs(&self, raw: Option<&Spanned<Vec<Text>>>) -> Vec<Glob> {
+        let globs = self.globs("symbols", raw);
+        for text in raw.into_iter().flat_map(|raw| raw.get_ref()) {
+            let pattern = text.get_ref().as_str();
+            let Some((venue, _)) = pattern.split_once(':') else {
+                if !pattern.contains('*') {
+                    let message = format!("`{pattern}` is no symbol; write venue:NATIVE, or venue:*");
+                    self.problems.add(text.span(), message);
+                }
+                continue;
+            };
+            // A file may be of any venue, so only what looks misspelt is.
+            let is_known = self.names.channels(venue).is_some() || !Glob::new(venue).is_plain();
+            if let Some(meant) = nearest(venue, self.names.venue_ids()).filter(|_| !is_known) {
+                self.problems.add(text.span(), format!("unknown venue `{venue}`; the nearest is `{meant}`"));
+            }
+        }
+        globs
+    }
+
+    fn globs(&self, key: &str, raw: Option<&Spanned<Vec<Text>>>) -> Vec<Glob> {
+        let Some(raw) = raw else { return vec![Glob::new("*")] };
+        if raw.get_ref().is_empty() {
+            self.problems.add(raw.span(), format!("`{key}` is empty; without it all are meant"));
+        }
+        for text in raw.get_ref().iter().filter(|text| text.get_ref().len() > limits::RULE_BYTES_MAX) {
+            let message = format!("a pattern has at most {} bytes", limits::RULE_BYTES_MAX);
+            self.problems.add(text.span(), message);
+        }
+        raw.get_ref().iter().map(|text| Glob::new(text.get_ref())).collect()
+    }
+
+    fn selector(&self, raw: &RawSelector, names: &[&str]) -> Selector {
+        for text in raw.rules.iter().flat_map(|rules| rules.get_ref()) {
+            let glob = Glob::new(text.get_ref());
+            if names.iter().any(|name| glob.matches(name)) {
+                continue;
+            }
+            let message = if glob.is_plain() {
+                format!("unknown rule `{glob}`; {}", advice(glob.as_str(), names.iter().copied()))
+            } else {
+                format!("no rule's name is like `{glob}`")
+            };
+            self.problems.add(text.span(), message);
+        }
+        Selector {
+            rules: self.globs("rules", raw.rules.as_ref()),
+            symbols: self.symbol_globs(raw.symbols.as_ref()),
+        }
+    }
+
+    fn silence(&self, raw: &RawSilence, names: &[&str]) -> Option<SilenceSpec> {
+        let name = self.name(&raw.name, &raw.span);
+        let of = self.selector(&raw.of, names);
+        let from = raw.from.as_ref().and_then(|from| self.time(from));
+        let until = self.required(&raw.until, "until", &raw.span);
+        let end = until.and_then(|until| self.time(until));
+        if let (Some(from), Some(end), Some(until)) = (from, end, until)
+            && from >= end
+        {
+            self.problems.add(until.span(), "it ends before it begins");
+        }
+        Some(SilenceSpec { name: name?.into_inner(), of, from, until: end? })
+    }
+
+    fn time(&self, text: &Text) -> Option<Nanos> {
+        let parsed = time::parse_words(text.get_ref());
+        let example = "write it as `2026-01-31T08:00:00Z`";
+        let message = |error| format!("`{}`: {error}; {example}", text.get_ref());
+        parsed.map_err(|error| self.problems.add(text.span(), message(error))).ok()
+    }
+
+    fn inhibition(&self, raw: &RawInhibition, names: &[&str]) -> Option<InhibitionSpec> {
+        let part = |part: &Option<RawSelector>, key: &str| {
+            part.as_ref().map(|part| {
+                if part.rules.is_none() && part.symbols.is_none() {
+                    let message = format!("`{key}` names nothing; write {{ rules = [\"…\"] }}");
+                    self.problems.add(part.span.clone(), message);
+                }
+                self.selector(part, names)
+            })
+        };
+        let (source, target) = (part(&raw.source, "source"), part(&raw.target, "target"));
+        let equal = raw.equal.as_ref().map(|equal| self.common(equal)).unwrap_or_default();
+        Some(InhibitionSpec { source: source?, target: target?, equal })
+    }
+
+    fn common(&self, raw: &Spanned<Vec<Text>>) -> Common {
+        let [one] = raw.get_ref().as_slice() else {
+            if !raw.get_ref().is_empty() {
+                self.problems.add(raw.span(), "write `symbol` or `venue`: one symbol has one venue");
+            }
+            return Common::Nothing;
+        };
+        let known = [Common::Symbol, Common::Venue];
+        known.into_iter().find(|common| common.name() == Some(one.get_ref())).unwrap_or_else(|| {
+            let advice = advice(one.get_ref(), known.iter().filter_map(|common| common.name()));
+            let message = format!("alerts have no `{}` in common; {advice}", one.get_ref());
+            self.problems.add(one.span(), message);
+            Common::default()
+        })
+    }
+}

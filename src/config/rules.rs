@@ -1,0 +1,253 @@
+//! The rules of a configuration: what is watched, what is silenced, and what keeps what quiet.
+//!
+//! They are kept apart from the windows, whose results they do not change: a file with just these sections can be put
+//! to a recording, and their text is stored with what they found.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use feeds::time::{self, Nanos};
+
+use super::catalogue::Catalogue;
+use super::duration;
+use super::glob::Glob;
+use super::quoted::quote;
+use super::validate::Checker;
+use super::{ConfigError, WindowSpec, problem, raw_rules};
+
+/// Everything about rules in a configuration, in its order.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RulesSpec {
+    /// `[[rules]]`; names are unique.
+    pub rules: Vec<RuleSpec>,
+    /// `[[silences]]`; names are unique.
+    pub silences: Vec<SilenceSpec>,
+    /// `[[inhibitions]]`.
+    pub inhibitions: Vec<InhibitionSpec>,
+}
+
+/// One rule. Its texts are right: they compile with the windows of the configuration. Durations are nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// Its name: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// Whose ticks and windows it is judged on; empty if it names symbols itself.
+    pub symbols: Vec<Glob>,
+    /// What is watched for ([`crate::rule`]).
+    pub when: String,
+    /// What ends it; without it, that `when` is not true.
+    pub until: Option<String>,
+    /// `for`: how long it has to be true before it fires.
+    pub hold: Nanos,
+    /// How long it stays quiet after it was resolved.
+    pub cooldown: Nanos,
+    /// A window of which each fires at most once.
+    pub once_per_window: Option<String>,
+    /// A window at whose end only it is judged.
+    pub once_per_close: Option<String>,
+    /// How grave it is.
+    pub severity: Severity,
+    /// What else is said of its alerts, by name.
+    pub labels: BTreeMap<String, String>,
+    /// What its alerts say ([`crate::rule::Template`]).
+    pub message: Option<String>,
+}
+
+/// How grave an alert is, from the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// To be looked at.
+    #[default]
+    Warning,
+    /// To be looked at now.
+    Critical,
+}
+
+impl Severity {
+    /// All of them, from the least.
+    pub const ALL: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
+
+    /// The name in configurations and outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+
+    /// The severity of this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Severity> {
+        Severity::ALL.into_iter().find(|severity| severity.name() == name)
+    }
+}
+
+/// A time in which alerts of some rules and symbols are kept quiet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilenceSpec {
+    /// Its name.
+    pub name: String,
+    /// Whose alerts.
+    pub of: Selector,
+    /// From when, in nanoseconds since 1970; always if there is none.
+    pub from: Option<Nanos>,
+    /// Until when, in nanoseconds since 1970.
+    pub until: Nanos,
+}
+
+/// Alerts that keep others quiet while they fire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InhibitionSpec {
+    /// Which keep quiet.
+    pub source: Selector,
+    /// Which are kept quiet.
+    pub target: Selector,
+    /// What the two have to have in common.
+    pub equal: Common,
+}
+
+/// What two alerts have to have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Common {
+    /// Nothing.
+    Nothing,
+    /// The symbol.
+    #[default]
+    Symbol,
+    /// The symbol's venue.
+    Venue,
+}
+
+impl Common {
+    /// The name in configurations; none for nothing.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Common::Nothing => None,
+            Common::Symbol => Some("symbol"),
+            Common::Venue => Some("venue"),
+        }
+    }
+}
+
+/// Alerts by rule and symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    /// Names of rules.
+    pub rules: Vec<Glob>,
+    /// Symbols.
+    pub symbols: Vec<Glob>,
+}
+
+impl Selector {
+    /// True if alerts of that rule on that symbol are among them.
+    #[must_use]
+    pub fn matches(&self, rule: &str, symbol: &str) -> bool {
+        any(&self.rules, rule) && any(&self.symbols, symbol)
+    }
+}
+
+impl RuleSpec {
+    /// True if it is judged on that symbol.
+    #[must_use]
+    pub fn watches(&self, symbol: &str) -> bool {
+        any(&self.symbols, symbol)
+    }
+}
+
+fn any(globs: &[Glob], text: &str) -> bool {
+    globs.iter().any(|glob| glob.matches(text))
+}
+
+impl RulesSpec {
+    /// True if there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == RulesSpec::default()
+    }
+
+    /// Reads and checks `text`, from a file called `name` that has these sections and no other.
+    ///
+    /// # Errors
+    /// [`ConfigError::Wrong`], with everything that is wrong.
+    pub fn parse(name: &str, text: &str, windows: &[WindowSpec]) -> Result<RulesSpec, ConfigError> {
+        let problems = problem::Problems::new(name, text);
+        let raw = raw_rules::read(text, &problems);
+        let names = Catalogue::built_in();
+        let rules = Checker { problems: &problems, names: &names }.rules(&raw, windows);
+        problems.into_result()?;
+        Ok(rules)
+    }
+
+    /// The sections as TOML, one spelling for equal rules. [`RulesSpec::parse`] reads it back.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for rule in &self.rules {
+            rule.write(&mut text);
+        }
+        for silence in &self.silences {
+            let from = silence.from.map(|from| quote(&time::format(from)));
+            text.push_str("[[silences]]\n");
+            line(&mut text, "name", Some(quote(&silence.name)));
+            line(&mut text, "rules", Some(list(&silence.of.rules)));
+            line(&mut text, "symbols", Some(list(&silence.of.symbols)));
+            line(&mut text, "from", from);
+            line(&mut text, "until", Some(quote(&time::format(silence.until))));
+            text.push('\n');
+        }
+        for inhibition in &self.inhibitions {
+            let equal = inhibition.equal.name().map(quote).unwrap_or_default();
+            text.push_str("[[inhibitions]]\n");
+            line(&mut text, "source", Some(inhibition.source.text()));
+            line(&mut text, "target", Some(inhibition.target.text()));
+            line(&mut text, "equal", Some(format!("[{equal}]")));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl RuleSpec {
+    fn write(&self, text: &mut String) {
+        let some = |text: &Option<String>| text.as_deref().map(quote);
+        let time = |nanos: Nanos| (nanos != 0).then(|| quote(&duration::format(nanos)));
+        let labels = self.labels.iter().map(|(name, value)| format!("{} = {}", quote(name), quote(value)));
+        let labels = labels.collect::<Vec<_>>().join(", ");
+        text.push_str("[[rules]]\n");
+        line(text, "name", Some(quote(&self.name)));
+        line(text, "symbols", (!self.symbols.is_empty()).then(|| list(&self.symbols)));
+        line(text, "when", Some(quote(&self.when)));
+        line(text, "until", some(&self.until));
+        line(text, "for", time(self.hold));
+        line(text, "cooldown", time(self.cooldown));
+        line(text, "once_per_window", some(&self.once_per_window));
+        line(text, "once_per_close", some(&self.once_per_close));
+        line(text, "severity", Some(quote(self.severity.name())));
+        line(text, "labels", (!self.labels.is_empty()).then(|| format!("{{ {labels} }}")));
+        line(text, "message", some(&self.message));
+        text.push('\n');
+    }
+}
+
+impl Selector {
+    fn text(&self) -> String {
+        format!("{{ rules = {}, symbols = {} }}", list(&self.rules), list(&self.symbols))
+    }
+}
+
+fn line(text: &mut String, key: &str, value: Option<String>) {
+    if let Some(value) = value {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{key} = {value}");
+    }
+}
+
+fn list(globs: &[Glob]) -> String {
+    let quoted: Vec<String> = globs.iter().map(|glob| quote(glob.as_str())).collect();
+    format!("[{}]", quoted.join(", "))
+}
