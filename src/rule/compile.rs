@@ -111,7 +111,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// An expression of a message.
-    fn value(&mut self, text: &str) -> Result<(Program, Measure, Reads), Vec<Problem>> {
+    pub(super) fn value(&mut self, text: &str) -> Result<(Program, Measure, Reads), Vec<Problem>> {
         let expr: Expr = parse::expression(text).map_err(|problem| vec![problem])?;
         let mut layout = Layout::new(self, text, false);
         let measure = layout.expr(&expr);

@@ -173,11 +173,11 @@ impl fmt::Display for Expr {
             }
             Node::Negative(inner) => {
                 f.write_str("-")?;
-                operand(f, inner, 6)
+                operand(f, inner, 7)
             }
             Node::Not(inner) => {
                 f.write_str("not ")?;
-                operand(f, inner, 2)
+                operand(f, inner, 3)
             }
             Node::Compare(how, sides) => {
                 operand(f, &sides.0, 4)?;

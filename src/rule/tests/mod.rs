@@ -2,5 +2,8 @@
 
 mod errors;
 mod functions;
+mod model;
 mod patterns;
+mod random;
 mod stage;
+mod text;

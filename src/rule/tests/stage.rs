@@ -100,6 +100,11 @@ impl Stage {
         self.revision += 1;
     }
 
+    /// Everything that can be set.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.inputs.slots.iter().map(|slot| self.name(slot)).collect()
+    }
+
     fn name(&self, slot: &Slot) -> String {
         match slot {
             Slot::Live { window, stat } => format!("{}[{}]", stat.name, windows()[*window].name),
