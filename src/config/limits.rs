@@ -157,9 +157,9 @@ pub const HTTP_ROWS: usize = 1_000;
 /// Alerts that one request looks at for those that it wants: some 50 ms of reading.
 pub const ALERTS_LOOKED_AT: usize = 50_000;
 
-/// Followers of streams at a time. Each takes some 30 KiB where it reads and, with what the kernel keeps for it, 150 KiB
-/// where it does not: 1.2 GiB if all stall at once, for the ten seconds until they are cut.
-pub const STREAM_FOLLOWERS: usize = 8_192;
+/// Followers of streams at a time. Each takes some 40 KiB and, where it does not read, some 100 KiB in the kernel: 2.2 GiB
+/// if all stall at once, for the ten seconds until they are cut. (`benches/subscribers.rs` measures it.)
+pub const STREAM_FOLLOWERS: usize = 16_384;
 /// How long a follower may take to read what was begun to be written to it; below the 30 s in which the kernel itself gives
 /// up one that does not read at all.
 pub const STREAM_WRITE_WITHIN: Nanos = 10 * SECOND;

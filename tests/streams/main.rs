@@ -5,6 +5,7 @@
 mod client;
 mod events;
 mod follow;
+mod load;
 mod pages;
 mod sockets;
 mod support;

@@ -70,6 +70,19 @@ impl Served {
         self.server = Some(bound.serve(Arc::clone(&self.viewer)).unwrap());
     }
 
+    /// Waits until at least so many were cut for not reading.
+    pub(crate) async fn are_cut(&self, most: usize) {
+        let name = "tapedeck_followers_ended_total{reason=\"slow\"} ";
+        loop {
+            let text = raw(self.address, "/metrics", "").2;
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            if line.and_then(|count| count.parse().ok()).is_some_and(|count: usize| count >= most) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until the metrics have `sample`.
     pub(crate) async fn shows(&self, sample: &str) {
         let line = format!("{sample}\n");

@@ -1,0 +1,117 @@
+//! Many followers at once, most of them bad: each ends with every alert, in order and once.
+
+use std::time::Duration;
+
+use tapedeck::serve::Terms;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::client::{Follower, Said, number};
+use crate::support::on;
+
+const PATH: &str = "/v1/alerts/stream";
+/// Alerts in all, and how many are committed at once.
+const ALERTS: u64 = 2_500;
+const AT_ONCE: u64 = 50;
+/// Followers that read, that keep going and coming again, and that do not read.
+const HEALTHY: usize = 60;
+const FLAPPING: usize = 20;
+const STALLED: usize = 80;
+
+/// What became of a follower.
+#[derive(Debug, Default)]
+struct Ledger {
+    /// The last number that it has, having had all before it.
+    last: u64,
+    connections: usize,
+    cuts: usize,
+}
+
+impl Ledger {
+    /// One more connection, until it is cut, has `most` alerts, or has all.
+    async fn read_on(&mut self, follower: &mut Follower, most: u64) {
+        let from = self.last;
+        while self.last < ALERTS && self.last - from < most {
+            match follower.next().await {
+                Said::Row(row) => {
+                    assert_eq!(number(&row), self.last + 1);
+                    self.last += 1;
+                }
+                Said::Heartbeat(_) => {}
+                Said::Cut(code, cursor) => {
+                    assert_eq!((code, cursor), (4008, format!("1-{}", self.last)));
+                    self.cuts += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self, address: std::net::SocketAddr, is_narrow: bool) -> Follower {
+        self.connections += 1;
+        let path = format!("{PATH}?after=1-{}", self.last);
+        if is_narrow {
+            Follower::narrow(address, &path).await
+        } else {
+            Follower::connect(address, &path).await
+        }
+    }
+}
+
+#[test]
+fn each_of_many_has_every_alert_once_whatever_the_others_do() {
+    let terms = Terms { write_within: Duration::from_millis(500), ..Terms::default() };
+    on(terms, async |served| {
+        let address = served.address;
+        let (all_cut, wait) = watch::channel(false);
+        let (mut readers, mut stalled) = (JoinSet::new(), JoinSet::new());
+        for place in 0..HEALTHY + FLAPPING {
+            let most = if place < HEALTHY { u64::MAX } else { 37 + place as u64 };
+            readers.spawn(async move {
+                let mut ledger = Ledger::default();
+                while ledger.last < ALERTS {
+                    let mut follower = ledger.connect(address, false).await;
+                    ledger.read_on(&mut follower, most).await;
+                }
+                (place < HEALTHY, ledger)
+            });
+        }
+        for _ in 0..STALLED {
+            let mut wait = wait.clone();
+            stalled.spawn(async move {
+                let mut ledger = Ledger::default();
+                let mut follower = ledger.connect(address, true).await;
+                wait.wait_for(|cut| *cut).await.unwrap();
+                ledger.read_on(&mut follower, u64::MAX).await;
+                let cut_at = ledger.last;
+                while ledger.last < ALERTS {
+                    let mut follower = ledger.connect(address, false).await;
+                    ledger.read_on(&mut follower, u64::MAX).await;
+                }
+                (cut_at, ledger)
+            });
+        }
+        for first in (1..=ALERTS).step_by(AT_ONCE as usize) {
+            served.tell(first..=first + AT_ONCE - 1);
+            tokio::task::yield_now().await;
+        }
+        let (mut connections, mut cuts) = (0, 0);
+        while let Some(done) = readers.join_next().await {
+            let (is_healthy, ledger) = done.unwrap();
+            assert_eq!(ledger.last, ALERTS);
+            // Also one that reads may be cut on a machine that is busy; it loses nothing by that.
+            assert_eq!(ledger.connections - 1, if is_healthy { ledger.cuts } else { ledger.connections - 1 });
+            connections += ledger.connections;
+            cuts += ledger.cuts;
+        }
+        assert!(connections > HEALTHY + 10 * FLAPPING, "{connections}");
+        // None of those who read waited for one who does not: only now do these read what is left for them.
+        served.are_cut(STALLED + cuts).await;
+        all_cut.send_replace(true);
+        while let Some(done) = stalled.join_next().await {
+            let (cut_at, ledger) = done.unwrap();
+            assert!((1..ALERTS).contains(&cut_at) && ledger.cuts >= 1, "{ledger:?}");
+            assert_eq!(ledger.last, ALERTS);
+        }
+    });
+}
