@@ -1,9 +1,9 @@
 //! What the engine costs around the arithmetic: the same ticks through the actors and through a plain loop, memory
-//! per symbol, what more windows add to a tick, and one tick there and back. No file, network or durable store.
+//! per symbol, what more windows and rules add to a tick, and one tick there and back. No file, network or durable store.
 //!
 //! `cargo bench --no-default-features --bench engine [-- SECTION…]`
 //!
-//! Sections: `path-200`, `path-200-stamped`, `path-10000`, `path-100000`, `memory`, `windows`, `turn`; all of them
+//! Sections: `path-200`, `path-200-stamped`, `path-10000`, `path-100000`, `memory`, `windows`, `rules`, `turn`; all of them
 //! unless told otherwise. `engine-N` is the engine's side of `path-N` alone, once, for a profiler. Figures in one
 //! row are measured alternating in one process, median of five; memory in a fresh process each.
 
@@ -13,6 +13,7 @@ mod engine {
     pub(crate) mod flow;
     pub(crate) mod memory;
     pub(crate) mod path;
+    pub(crate) mod rules;
     pub(crate) mod table;
     pub(crate) mod turn;
     pub(crate) mod windows;
@@ -20,11 +21,11 @@ mod engine {
 
 use engine::flow::Flow;
 use engine::table::Table;
-use engine::{memory, path, turn, windows};
+use engine::{memory, path, rules, turn, windows};
 
 /// What is measured without being asked for.
-const SECTIONS: [&str; 7] =
-    ["path-200", "path-200-stamped", "path-10000", "path-100000", "memory", "windows", "turn"];
+const SECTIONS: [&str; 8] =
+    ["path-200", "path-200-stamped", "path-10000", "path-100000", "memory", "windows", "rules", "turn"];
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
@@ -52,6 +53,7 @@ fn measure(section: &str, table: &mut Table) -> Result<(), String> {
             windows::measure(table);
             Ok(())
         }
+        "rules" => rules::measure(table),
         "turn" => turn::measure(table),
         _ => {
             let (side, flow) = flow_of(section).ok_or("there is no such section")?;

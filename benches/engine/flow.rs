@@ -80,6 +80,7 @@ pub(crate) fn batch(ticks: Vec<Tick>, ids: &Arc<[SymbolId]>, new_symbols: Vec<Ne
     Batch {
         inputs: Vec::new(),
         clock: None,
+        rules: None,
         past: Vec::new(),
         runs: vec![Run { file: 0, end: ticks.len() }],
         ticks,

@@ -7,6 +7,7 @@ use feeds::tick::Tick;
 use feeds::venue::DuplicateKey;
 use tapedeck::actors::credit::Credit;
 use tapedeck::actors::{Engine, EngineOptions};
+use tapedeck::alert::dispatch::Dispatch;
 use tapedeck::clock;
 use tapedeck::commit::alerts::AlertBoard;
 use tapedeck::commit::figures::FigureBoard;
@@ -155,6 +156,9 @@ fn setup(plan: &Arc<Plan>) -> Setup {
         inputs: Vec::new(),
         options: String::new(),
         config: String::new(),
+        rules_before: 0,
+        rules: String::new(),
+        alerts: 0,
         committed_at: 0,
     };
     let feed = Feed { name: "market".to_owned(), format: "none".to_owned(), ..Feed::default() };
@@ -169,6 +173,7 @@ fn setup(plan: &Arc<Plan>) -> Setup {
         wanted: None,
         journal: None,
         board: FigureBoard::default(),
+        dispatch: Dispatch::default(),
         alerts: AlertBoard::default(),
     }
 }

@@ -55,7 +55,7 @@ fn cost(plan: &Plan, ticks: &[Tick]) -> f64 {
 }
 
 /// Trades of one symbol at even distances.
-fn ticks_at(per_second: i64, count: i64) -> Vec<Tick> {
+pub(crate) fn ticks_at(per_second: i64, count: i64) -> Vec<Tick> {
     let trade = |index: i64| {
         // Prices and sizes that wander a little, by the digits of a product.
         let wander = (index * 7_919) % 1_009;

@@ -28,6 +28,7 @@
 //!     `since` when that was last heard
 //!   - `r` past trades that were asked for: `{"venue":…,"native":…,"first":…,"last":…,"body":…}`, the ids that were asked
 //!     for and the answer
+//!   - `u` the rules that are in force from here on, as TOML
 //!   - `s` the run was stopped on purpose
 //! - `CONTENT`: all up to the line feed; may be empty. Other than in `f` it is escaped as in `e`.
 //!
@@ -130,6 +131,8 @@ pub enum Content<'a> {
     Alarm(Alarm),
     /// Past trades that were asked for.
     Past(Past),
+    /// The rules that are in force from here on.
+    Rules(Cow<'a, str>),
     /// The run was stopped on purpose.
     Stop,
 }
@@ -175,6 +178,7 @@ impl Entry<'_> {
                 json = serde_json::to_vec(past).unwrap_or_default();
                 (b'r', &json)
             }
+            Content::Rules(text) => (b'u', text.as_bytes()),
             Content::Stop => (b's', b""),
         };
         for number in [self.number, self.received_at.unsigned_abs(), u64::from(self.connection)] {
@@ -229,6 +233,12 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
         b"r" => {
             Content::Past(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no answer of past trades")?)
         }
+        b"u" => Content::Rules(match unescaped(text)? {
+            Cow::Borrowed(bytes) => {
+                Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| "rules that are no text")?)
+            }
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| "rules that are no text")?),
+        }),
         b"s" => Content::Stop,
         _ => return Err("the entry's kind is not known"),
     };
@@ -294,6 +304,7 @@ mod tests {
             bytes().prop_map(|b| Content::Closed(Cow::Owned(b))),
             alarm.prop_map(Content::Alarm),
             past.prop_map(Content::Past),
+            "(?s).{0,40}".prop_map(|text| Content::Rules(Cow::Owned(text))),
             Just(Content::Time),
             Just(Content::Stop),
         ]

@@ -102,7 +102,7 @@ impl Engine {
     pub fn submit(&mut self, epoch: Epoch) -> Result<(), EngineError> {
         self.credit.take(epoch.bytes()).map_err(|_| EngineError::Stopped)?;
         for joined in epoch.joined.clone() {
-            let state = SymbolState::new(&self.plan, joined.trade_key, joined.quote_key);
+            let state = SymbolState::joined(&self.plan, &joined);
             self.join(Member { joined, state });
         }
         let (_work, permits, own) = Work::new(epoch, self.submitted, self.done.clone());

@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 use feeds::symbol::Symbol;
 use feeds::tick::Tick;
 
+use crate::alert::judge::Judged;
 use crate::schema::rows::Emissions;
 use crate::symbol::ledger::Ledger;
 use crate::symbol::{GapChange, Outcomes, Repair, SymbolState};
@@ -51,6 +52,8 @@ pub struct ShareResult {
     pub gaps: Vec<GapChange>,
     /// What final windows lacked.
     pub repairs: Vec<Repair>,
+    /// What the rules say.
+    pub judged: Judged,
     /// The state as of the epoch's end, if it was asked for, and its ledger.
     pub snapshot: Option<(Vec<u8>, Ledger)>,
     /// The entry that it could not apply, if there was one. Nothing else is handed in then.
@@ -65,8 +68,8 @@ impl ShareResult {
         for emission in &outcomes.windows {
             emissions.push(emission, plan.windows()[emission.window].size);
         }
-        let Outcomes { late, gaps, repairs, .. } = outcomes;
-        ShareResult { symbol, emissions, late, gaps, repairs, snapshot: None, fault: None }
+        let Outcomes { late, gaps, repairs, judged, .. } = outcomes;
+        ShareResult { symbol, emissions, late, gaps, repairs, judged, snapshot: None, fault: None }
     }
 
     /// Adds the state as it is now.
@@ -81,6 +84,7 @@ impl ShareResult {
             && self.late.is_empty()
             && self.gaps.is_empty()
             && self.repairs.is_empty()
+            && self.judged.is_empty()
             && self.snapshot.is_none()
             && self.fault.is_none()
     }

@@ -3,6 +3,19 @@
 //! An *episode* goes from pending to firing to resolved; each step is an [`Alert`], one row of the alert log. Steps of one
 //! episode share their [`AlertId`]. A [`Cursor`] is a place in the log.
 
+mod crossing;
+pub mod dispatch;
+pub mod episode;
+mod facts;
+mod history;
+pub mod judge;
+#[cfg(test)]
+mod judging_tests;
+mod kept;
+mod reload;
+pub mod rulebook;
+mod tell;
+
 use std::fmt;
 use std::str::FromStr;
 

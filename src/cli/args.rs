@@ -161,6 +161,9 @@ pub struct ReplayArgs {
     /// The configuration; without it, windows 1s and 1m with the set `bar`
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Rules to judge by, instead of those of the configuration or the recording: a file of [[rules]]
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// The files' format; `auto` finds out
     #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = input_formats())]
     pub format: String,

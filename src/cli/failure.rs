@@ -121,7 +121,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
             }
             ReplayError::Source(error) => code(error.exit_code()),
             ReplayError::Plan(PlanError::Damaged(_)) => Code::Damaged,
-            ReplayError::Plan(_) => Code::Usage,
+            ReplayError::Plan(_) | ReplayError::Rules(_) => Code::Usage,
             ReplayError::Commit(_) | ReplayError::Engine(_) | ReplayError::Threads(_) => Code::Failed,
         });
     }

@@ -1,6 +1,7 @@
 //! `replay`: the options brought together, the run watched, its end told.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args::ReplayArgs;
 use super::parse::{EpochCut, Speed};
 use super::{Failure, checked, summary};
-use crate::config::{Catalogue, Config};
+use crate::config::rules::RulesSpec;
+use crate::config::{Catalogue, Config, ConfigError};
 use crate::replay::plan::Mode;
 use crate::replay::stop::Stop;
 use crate::replay::{Ending, ReplayError, ReplayOptions, Report, replay as run};
@@ -38,10 +40,13 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
 
 fn options(args: &ReplayArgs) -> Result<ReplayOptions, Failure> {
     let names = Catalogue::built_in();
-    let config = match &args.config {
+    let mut config = match &args.config {
         Some(path) => Config::load(path, &names)?,
         None => Config::standard(&names),
     };
+    if let Some(path) = &args.rules {
+        config.rules = rules(path, &config)?;
+    }
     for section in config.unused() {
         tracing::warn!(section, "this section has no effect on a replay");
     }
@@ -67,6 +72,13 @@ fn options(args: &ReplayArgs) -> Result<ReplayOptions, Failure> {
         sabotage: None,
         config,
     })
+}
+
+/// The rules of a file of their own, about the windows of `config`.
+fn rules(path: &Path, config: &Config) -> Result<RulesSpec, Failure> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    Ok(RulesSpec::parse(&path.display().to_string(), &text, &config.windows)?)
 }
 
 /// A bar with rate and time left, on a terminal.

@@ -53,6 +53,9 @@ pub(super) fn counts(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<
     let broken: u64 = summary.feeds.iter().map(|feed| feed.broken).sum();
     writeln!(out, "  frames     {frames}, broken {broken}")?;
     writeln!(out, "  windows    {} emitted or amended", summary.emissions)?;
+    if summary.alerts > 0 {
+        writeln!(out, "  alerts     {} steps of episodes", summary.alerts)?;
+    }
     Ok(())
 }
 

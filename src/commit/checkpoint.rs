@@ -4,11 +4,12 @@ use ::feeds::tick::Tick;
 
 use super::journal::tape_key;
 use crate::actors::work::ShareResult;
+use crate::alert::Alert;
 use crate::config::limits::BLOCK_WINDOWS;
 use crate::schema::feeds::Feed;
 use crate::schema::rows::{Block, Head};
 use crate::schema::run::Run;
-use crate::schema::{Key, feeds, gaps, symbols, ticks};
+use crate::schema::{Key, alerts, feeds, gaps, rules, symbols, ticks};
 use crate::store::{Batch, Family};
 use crate::symbol::GapChange;
 use crate::tape::epoch::Joined;
@@ -18,6 +19,12 @@ use crate::tape::epoch::Joined;
 pub struct Checkpoint {
     /// What the symbols handed in, in tape order of epochs.
     pub results: Vec<ShareResult>,
+    /// Alerts with their numbers, where no journal writes them.
+    pub alerts: Vec<(u64, Alert)>,
+    /// Rulebooks that came into force, where no journal writes them: entry, number, text.
+    pub books: Vec<(u64, u32, String)>,
+    /// What is decided about alerts behind all symbols.
+    pub dispatch: Vec<u8>,
     /// Symbols that appeared.
     pub joined: Vec<Joined>,
     /// The ledgers of frames as of now, by input, where no journal writes them.
@@ -63,6 +70,11 @@ impl Checkpoint {
                 batch.put(Family::State, Key::default().u32(result.symbol).bytes(), snapshot.clone());
             }
             put_findings(result, &mut batch);
+        }
+        put_alerts(&self.alerts, &mut batch);
+        put_books(&self.books, &mut batch);
+        if !self.dispatch.is_empty() {
+            batch.put(Family::Meta, alerts::dispatch_key(), self.dispatch.clone());
         }
         for joined in &self.joined {
             batch.put(Family::Meta, symbols::key(joined.number), symbols::encode(joined));
@@ -111,6 +123,20 @@ pub(super) fn put_windows(results: &[ShareResult], number: u64, batch: &mut Batc
         }
     }
     keys
+}
+
+/// Puts alerts into the log.
+pub(super) fn put_alerts(numbered: &[(u64, Alert)], batch: &mut Batch) {
+    for (number, alert) in numbered {
+        batch.put(Family::Alerts, alerts::key(*number), alerts::encode(alert));
+    }
+}
+
+/// Puts rulebooks.
+pub(super) fn put_books(books: &[(u64, u32, String)], batch: &mut Batch) {
+    for (at, number, text) in books {
+        batch.put(Family::Meta, rules::key(*number), rules::encode(*at, text));
+    }
 }
 
 /// Puts late ticks and gaps.

@@ -18,6 +18,8 @@ use super::repairs::repair;
 use super::writer::{Durability, Order, Written, write_all};
 use crate::actors::credit::Credit;
 use crate::actors::work::{Fault, ShareResult, Work};
+use crate::alert::Alert;
+use crate::alert::dispatch::{Dispatch, take};
 use crate::clock::{self, Stamp};
 use crate::config::limits::EPOCHS_IN_FLIGHT;
 use crate::feed::backfill::Wanted;
@@ -56,6 +58,8 @@ pub struct Setup {
     pub journal: Option<Journal>,
     /// Where those who watch find what is committed.
     pub board: FigureBoard,
+    /// What is decided about alerts behind all symbols.
+    pub dispatch: Dispatch,
     /// Where those who follow the alert log hear how far it is.
     pub alerts: AlertBoard,
 }
@@ -69,6 +73,8 @@ pub struct Summary {
     pub symbols: usize,
     /// Windows emitted or amended by this process.
     pub emissions: u64,
+    /// Alerts of this process.
+    pub alerts: u64,
     /// The last entry that is in the database.
     pub applied: u64,
     /// Symbols that were taken out of service, and why.
@@ -204,12 +210,15 @@ struct OrderedStage {
     arrivals: Vec<(usize, u64, Stamp)>,
     in_writing: VecDeque<InWriting>,
     board: FigureBoard,
+    alerts: AlertBoard,
+    dispatch: Dispatch,
     summary: Summary,
 }
 
 impl OrderedStage {
     fn new(setup: Setup) -> OrderedStage {
         setup.board.begin(setup.run.applied, &setup.ledgers);
+        setup.alerts.publish(setup.run.alerts);
         OrderedStage {
             store: setup.store,
             next: 0,
@@ -228,6 +237,8 @@ impl OrderedStage {
             arrivals: Vec::new(),
             in_writing: VecDeque::new(),
             board: setup.board,
+            alerts: setup.alerts,
+            dispatch: setup.dispatch,
             summary: Summary { applied: setup.run.applied, ..Summary::default() },
             run: setup.run,
         }
@@ -284,7 +295,8 @@ impl OrderedStage {
                 total.merge(counts);
             }
         }
-        self.enter(&work.epoch, &results)?;
+        let alerts = self.number(&work.epoch, &mut results);
+        self.enter(&work.epoch, (&results, alerts))?;
         self.checkpoint.results.extend(results);
         self.checkpoint.joined.extend(work.epoch.joined.iter().cloned());
         self.time(&work.epoch, applied);
@@ -308,6 +320,20 @@ impl OrderedStage {
             self.summary.faults.push(fault);
         }
         Ok(())
+    }
+
+    /// Has the ordered stage look at what the symbols' rules said, and gives the alerts their places in the log.
+    fn number(&mut self, epoch: &Epoch, results: &mut [ShareResult]) -> Vec<(u64, Alert)> {
+        let said = results.iter_mut().filter(|result| !result.judged.is_empty());
+        let said = said.filter_map(|result| {
+            let symbol = self.symbols.get(result.symbol as usize)?;
+            Some((symbol.as_str(), std::mem::take(&mut result.judged)))
+        });
+        let books = &self.plan.books;
+        let alerts = take(&mut self.dispatch, said.collect(), &epoch.books, books);
+        let first = self.run.alerts + 1;
+        self.run.alerts += alerts.len() as u64;
+        (first..).zip(alerts).collect()
     }
 
     /// Tells which trades are missing. Where that finds no room they stay missing, as the gaps say.
@@ -337,10 +363,22 @@ impl OrderedStage {
     }
 
     /// Enters an epoch in the journal, if there is one.
-    fn enter(&mut self, epoch: &Epoch, results: &[ShareResult]) -> Result<(), CommitError> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
+    fn enter(
+        &mut self,
+        epoch: &Epoch,
+        (results, alerts): (&[ShareResult], Vec<(u64, Alert)>),
+    ) -> Result<(), CommitError> {
+        self.summary.alerts += alerts.len() as u64;
+        let Some(journal) = &mut self.journal else {
+            self.checkpoint.alerts.extend(alerts);
+            self.checkpoint.books.extend(epoch.books.iter().cloned());
+            return Ok(());
+        };
         let (feeds, counts) = (&self.feeds, &self.counts);
-        journal.commit(epoch, results, |input| Some(feeds.get(input)?.clone().with(counts.get(input)?)))?;
+        journal.commit(epoch, (results, &alerts), |input| {
+            Some(feeds.get(input)?.clone().with(counts.get(input)?))
+        })?;
+        self.alerts.publish(self.run.alerts);
         let now = clock::stamp();
         for arrival in &epoch.arrivals {
             let venue = self.feeds.get(arrival.file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
@@ -405,6 +443,7 @@ impl OrderedStage {
             let feeds = self.feeds.iter().zip(&self.counts);
             self.checkpoint.feeds = feeds.map(|(feed, counts)| feed.clone().with(counts)).collect();
         }
+        self.dispatch.encode(&mut self.checkpoint.dispatch);
         let interval = self.interval.take_interval();
         self.summary.latencies.merge(&interval);
         if !interval.is_empty() {

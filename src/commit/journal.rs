@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use feeds::frame::FrameCounts;
 
-use super::checkpoint::{Checkpoint, put_findings, put_windows};
+use super::checkpoint::{Checkpoint, put_alerts, put_books, put_findings, put_windows};
 use crate::actors::work::{Fault, ShareResult};
+use crate::alert::Alert;
 use crate::config::limits::{DISK_FULL_WAIT, TAPE_CHUNK_TICKS};
 use crate::schema::feeds::Feed;
 use crate::schema::head::{self, Head};
@@ -100,7 +101,7 @@ impl Journal {
     pub fn commit(
         &mut self,
         epoch: &Epoch,
-        results: &[ShareResult],
+        (results, alerts): (&[ShareResult], &[(u64, Alert)]),
         feed: impl Fn(usize) -> Option<Feed>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::default();
@@ -115,6 +116,8 @@ impl Journal {
         for (key, value) in self.faults.drain(..) {
             batch.put(Family::Meta, key, value);
         }
+        put_alerts(alerts, &mut batch);
+        put_books(&epoch.books, &mut batch);
         for joined in &epoch.joined {
             batch.put(Family::Meta, symbols::key(joined.number), symbols::encode(joined));
         }

@@ -100,7 +100,7 @@ fn state_before(
         Some(bytes) => SymbolState::decode(plan, &bytes).map_err(damaged("the state of a symbol"))?,
         None => {
             let joined = joined(symbol, epoch, store)?;
-            SymbolState::new(plan, joined.trade_key, joined.quote_key)
+            SymbolState::joined(plan, &joined)
         }
     };
     // What came of these entries was committed with them.

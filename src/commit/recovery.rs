@@ -8,17 +8,21 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use ::feeds::symbol::Symbol;
+
 use super::checkpoint::Checkpoint;
 use super::journal::tape_key;
 use super::quarantine;
 use crate::actors::symbol::text_of;
 use crate::actors::work::ShareResult;
+use crate::alert::dispatch::take;
+use crate::alert::judge::Judged;
 use crate::clock;
 use crate::codec::CodecError;
 use crate::schema::feeds::{self, Feed};
 use crate::schema::head::{self, Head};
 use crate::schema::run::Run;
-use crate::schema::{Key, faults, symbols, ticks};
+use crate::schema::{Key, alerts, faults, symbols, ticks};
 use crate::store::{Family, Store, StoreError};
 use crate::symbol::{Entry, Outcomes, SymbolState};
 use crate::tape::epoch::Joined;
@@ -53,12 +57,17 @@ fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> RecoveryError 
     |_| RecoveryError::Damaged { what: what.into() }
 }
 
-/// Recovers the last run, `run`, if the tape in the database, or what is counted of its frames, goes beyond its last
+/// Recovers the last run, `run`, under the rulebooks `books` of the database, if the tape in the database, or what is counted of its frames, goes beyond its last
 /// checkpoint.
 ///
 /// # Errors
 /// [`RecoveryError`]; nothing was changed then.
-pub fn recover(store: &Arc<dyn Store>, plan: &Plan, run: &Run) -> Result<Option<Recovered>, RecoveryError> {
+pub fn recover(
+    store: &Arc<dyn Store>,
+    plan: &Plan,
+    run: &Run,
+    books: &[(u64, u32, String)],
+) -> Result<Option<Recovered>, RecoveryError> {
     let Some(value) = store.get(Family::Meta, &head::key())? else { return Ok(None) };
     let head = Head::decode(&value).map_err(damaged("the end of the tape"))?;
     if head.run != run.number || (head.applied <= run.applied && head.frames.is_empty()) {
@@ -81,20 +90,32 @@ pub fn recover(store: &Arc<dyn Store>, plan: &Plan, run: &Run) -> Result<Option<
     let (mut faults, mut new_faults) = (Vec::new(), Vec::new());
     let known = quarantine::stored(&**store)?;
     let mut checkpoint = Checkpoint::default();
+    let mut said: Vec<(Symbol, Judged)> = Vec::new();
     for (number, entries) in shares {
         let symbol = joined
             .remove(&number)
             .ok_or_else(|| RecoveryError::Damaged { what: format!("the name of symbol {number}") })?;
         let known = known.iter().find(|fault| fault.symbol == number && fault.number > run.applied);
-        let (result, fault) = apply(store, plan, &symbol, &entries, known.map(|fault| fault.number))?;
+        let (mut result, fault) = apply(store, plan, &symbol, &entries, known.map(|fault| fault.number))?;
         if let Some((at, cause)) = fault {
             faults.push((symbol.symbol.to_string(), at));
             new_faults.push((faults::key(number), faults::encode(at, &cause)));
         }
+        said.push((symbol.symbol, std::mem::take(&mut result.judged)));
         checkpoint.results.push(result);
     }
+    let mut dispatch = alerts::dispatch(&**store, plan, run.rules_before)?;
+    let said = said.iter_mut().map(|(symbol, judged)| (symbol.as_str(), std::mem::take(judged)));
+    let changes: Vec<(u64, u32, String)> =
+        books.iter().filter(|(at, ..)| *at > run.applied).cloned().collect();
+    // What it says is in the log already.
+    let _ = take(&mut dispatch, said.collect(), &changes, &plan.books);
+    dispatch.encode(&mut checkpoint.dispatch);
     let recovered = Recovered { entries: head.applied - run.applied, applied: head.applied, faults };
-    let run = Run { applied: head.applied, ticks: head.ticks, committed_at: clock::wall(), ..run.clone() };
+    // Alerts were committed with the entries that caused them.
+    let alerts = alerts::last(&**store, run.alerts)?;
+    let run =
+        Run { applied: head.applied, ticks: head.ticks, alerts, committed_at: clock::wall(), ..run.clone() };
     let mut batch = checkpoint.batch(&run);
     for (key, value) in new_faults {
         batch.put(Family::Meta, key, value);
@@ -123,9 +144,11 @@ fn apply(
 ) -> Result<(ShareResult, Option<(u64, String)>), RecoveryError> {
     let begin = || -> Result<SymbolState, RecoveryError> {
         match store.get(Family::State, &state_key(joined.number))? {
-            None => Ok(SymbolState::new(plan, joined.trade_key, joined.quote_key)),
+            None => Ok(SymbolState::joined(plan, joined)),
             Some(bytes) => {
-                SymbolState::decode(plan, &bytes).map_err(damaged(format!("the state of {}", joined.symbol)))
+                let state = SymbolState::decode(plan, &bytes);
+                let state = state.map_err(damaged(format!("the state of {}", joined.symbol)))?;
+                Ok(state.named(&joined.symbol))
             }
         }
     };

@@ -14,6 +14,7 @@ use super::glob::Glob;
 use super::quoted::quote;
 use super::validate::Checker;
 use super::{ConfigError, WindowSpec, problem, raw_rules};
+use crate::alert::Severity;
 
 /// Everything about rules in a configuration, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -51,39 +52,6 @@ pub struct RuleSpec {
     pub labels: BTreeMap<String, String>,
     /// What its alerts say ([`crate::rule::Template`]).
     pub message: Option<String>,
-}
-
-/// How grave an alert is, from the least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// To be looked at.
-    #[default]
-    Warning,
-    /// To be looked at now.
-    Critical,
-}
-
-impl Severity {
-    /// All of them, from the least.
-    pub const ALL: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
-
-    /// The name in configurations and outputs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        }
-    }
-
-    /// The severity of this name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Severity> {
-        Severity::ALL.into_iter().find(|severity| severity.name() == name)
-    }
 }
 
 /// A time in which alerts of some rules and symbols are kept quiet.

@@ -47,6 +47,13 @@ pub enum Delivery {
         /// The wall clock.
         received_at: Nanos,
     },
+    /// These rules are in force from now on.
+    Rules {
+        /// Their text.
+        text: String,
+        /// When they were given.
+        received_at: Nanos,
+    },
     /// Past trades that were asked for, to close a gap.
     Past {
         /// What was asked for, and the answer.

@@ -70,6 +70,7 @@ impl Intake {
                 self.close(connection, &mut batch);
             }
             Delivery::Time { received_at } => batch.clock = Some(received_at),
+            Delivery::Rules { text, .. } => batch.rules = Some(text),
             Delivery::Past { past, received_at } => self.past(&past, received_at, &mut batch),
             Delivery::Alarm { connection, alarm, .. } => self.alarm(connection, &alarm, &mut batch),
         }
@@ -201,6 +202,7 @@ fn empty(now: Stamp) -> Batch {
         runs: Vec::new(),
         inputs: Vec::new(),
         clock: None,
+        rules: None,
         past: Vec::new(),
         new_symbols: Vec::new(),
         offsets: Vec::new(),

@@ -66,7 +66,10 @@ impl LastTicks {
             Delivery::Closed { connection, .. } => {
                 self.connections.remove(connection);
             }
-            Delivery::Time { .. } | Delivery::Alarm { .. } | Delivery::Past { .. } => {}
+            Delivery::Time { .. }
+            | Delivery::Alarm { .. }
+            | Delivery::Past { .. }
+            | Delivery::Rules { .. } => {}
         }
     }
 

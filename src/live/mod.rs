@@ -32,9 +32,11 @@ use crate::feed::backfill::Wanted;
 use crate::feed::delivery::Delivery;
 use crate::feed::intake::Intake;
 use crate::replay::plan::{self, Mode, PlanError};
+use crate::schema::alerts;
 use crate::source::SourceOptions;
 use crate::store::{Batch, Family, Store, StoreError};
 use crate::tape::{Cut, Epoch, Sequencer};
+use crate::window::Plan;
 use pulse::{Heart, Pulse};
 use recorder::{RecordError, Recorder};
 
@@ -59,6 +61,9 @@ pub enum LiveError {
     /// The recording cannot be written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The rules cannot be used.
+    #[error("the rules cannot be used: {0}")]
+    Rules(String),
     /// No thread can be had.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
@@ -78,6 +83,7 @@ pub struct LiveOptions {
 
 /// See the module.
 pub struct Deck {
+    plan: Arc<Plan>,
     intake: Intake,
     sequencer: Sequencer,
     engine: Engine,
@@ -106,7 +112,7 @@ impl Deck {
         // With another configuration the snapshots cannot be read; that is told below.
         if let Some(last) = plan::runs(&**store)?.pop()
             && last.config == options.config.canonical()
-            && let Some(recovered) = recover(store, &plan, &last)?
+            && let Some(recovered) = recover(store, &plan, &last, &plan::books(&**store, &plan)?)?
         {
             let Recovered { entries, applied, faults } = &recovered;
             tracing::warn!(entries, applied, ?faults, "the last run ended without a checkpoint: recovered");
@@ -114,12 +120,13 @@ impl Deck {
         let job = plan::job(store, &plan, &options.config, &[], &SourceOptions::default(), Mode::Live)?;
         let engine = &options.config.engine;
         let (first, applied) = (job.run.first, job.run.applied);
+        let (rules_before, rules) = (job.run.rules_before, job.run.rules.clone());
         let mut sequencer =
             Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
         let (credit, board) = (Credit::default(), FigureBoard::default());
-        let alerts = AlertBoard::default();
+        let heard = AlertBoard::default();
         let at = (job.run.number, first.saturating_sub(1));
-        let pulse = Pulse::new(at, credit.clone(), board.clone(), alerts.clone());
+        let pulse = Pulse::new(at, credit.clone(), board.clone(), heard.clone());
         for fault in quarantine::stored(&**store)? {
             if let Some(member) = job.members.get(fault.symbol as usize) {
                 let symbol = member.joined.symbol.clone();
@@ -145,12 +152,14 @@ impl Deck {
             wanted: Some(wants),
             journal,
             board,
-            alerts,
+            dispatch: alerts::dispatch(&**store, &plan, rules_before)?,
+            alerts: heard,
         };
         let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;
         let layout =
             EngineOptions { workers: options.workers, faults: Vec::new(), sabotage: options.sabotage };
-        let mut symbols = Engine::start(plan, &layout, credit, committer.done());
+        let mut symbols = Engine::start(Arc::clone(&plan), &layout, credit, committer.done());
+        sequencer.ruled_by(rules_before);
         for member in job.members {
             sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
             symbols.join(member);
@@ -158,7 +167,8 @@ impl Deck {
         if first > 1 {
             sequencer.was_away();
         }
-        Ok(Deck {
+        let mut deck = Deck {
+            plan,
             intake: Intake::new(0),
             sequencer,
             engine: symbols,
@@ -171,7 +181,11 @@ impl Deck {
             checkpoint_due: false,
             wanted: Some(wanted),
             heart: Heart::new(pulse),
-        })
+        };
+        if rules_before != 0 || !rules.is_empty() {
+            deck.take(Delivery::Rules { text: rules, received_at: clock::wall() }, false)?;
+        }
+        Ok(deck)
     }
 
     /// How it does, for other threads.
@@ -191,12 +205,21 @@ impl Deck {
     /// # Errors
     /// [`LiveError`] if it cannot be recorded, applied or committed.
     pub fn take(&mut self, delivery: Delivery, more: bool) -> Result<(), LiveError> {
+        if let Delivery::Rules { text, .. } = &delivery
+            && let Err(why) = self.plan.books.next(self.sequencer.book(), text)
+        {
+            tracing::error!(why, "the rules are refused, and those before stay");
+            return Ok(());
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.put(self.sequencer.next_number(), &delivery)?;
         }
         self.heart.last().look(&delivery);
         let now = clock::stamp();
-        let batch = self.intake.accept(delivery, now);
+        let mut batch = self.intake.accept(delivery, now);
+        if let Some(rules) = batch.rules.take() {
+            self.sequencer.rules(&rules).map_err(LiveError::Rules)?;
+        }
         self.checkpoint_due |= self.last_checkpoint.elapsed_nanos() >= self.checkpoint_every;
         if self.checkpoint_due {
             self.sequencer.want_snapshot();
@@ -231,7 +254,7 @@ impl Deck {
             Some(recorder) => recorder.stop(self.sequencer.next_number(), clock::wall()),
             None => Ok(()),
         };
-        self.sequencer.end();
+        self.sequencer.stop();
         let last = self.sequencer.cut(clock::stamp().instant());
         let submitted = self.engine.submit(last);
         self.engine.stop();

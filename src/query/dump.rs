@@ -1,8 +1,9 @@
 //! Every result in canonical order, and the digest of that.
 //!
 //! A line is fields joined by commas. First the windows, by name of the window, symbol and start: `window`, name,
-//! symbol, start, revision, flags, then `name=value` for each statistic that has one. Then the ledgers by symbol:
-//! `ledger`, symbol, `name=value` for each column. Nothing in it depends on when or how it was computed: no receive or
+//! symbol, start, revision, flags, then `name=value` for each statistic that has one. Then the alerts, in the order of the
+//! log: `alert`, id, state, rule, symbol, severity, event time, then `name=value` for what the rule saw. Then the ledgers
+//! by symbol: `ledger`, symbol, `name=value` for each column. Nothing in it depends on when or how it was computed: no receive or
 //! commit times, no tape numbers, no numbers of symbols, no histograms.
 
 use std::io::Write;
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::tables::standing;
 use super::windows::emissions;
 use super::{Catalogue, Filter};
+use crate::schema::alerts;
 use crate::store::Store;
 use crate::symbol::ledger::Ledger;
 
@@ -40,6 +42,16 @@ pub fn write(store: &dyn Store, catalogue: &Catalogue, out: &mut dyn Write) -> R
                 writeln!(out)?;
             }
         }
+    }
+    for alert in alerts::scan(store, 1) {
+        let (_, alert) = alert?;
+        let (at, severity) = (time::format(alert.event_time), alert.severity.name());
+        let (id, state) = (alert.id, alert.state.name());
+        write!(out, "alert,{id},{state},{},{},{severity},{at}", alert.rule, alert.symbol)?;
+        for (name, value) in &alert.values {
+            write!(out, ",{name}={value}")?;
+        }
+        writeln!(out)?;
     }
     for joined in &catalogue.symbols {
         let ledger = standing(store, catalogue, joined)?.ledger;

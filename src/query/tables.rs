@@ -52,7 +52,7 @@ pub fn standing(store: &dyn Store, catalogue: &Catalogue, joined: &Joined) -> Re
     let what = || format!("the state of {}", joined.symbol);
     let bytes = store.get(Family::State, &state_key(joined.number))?;
     let bytes = bytes.ok_or_else(|| QueryError::damaged(what(), "it is missing"))?;
-    let state = SymbolState::decode(&catalogue.plan, &bytes);
+    let state = SymbolState::decode_unruled(&catalogue.plan, &bytes);
     let state = state.map_err(|error| QueryError::damaged(what(), error))?;
     Ok(Standing { ledger: *state.ledger(), totals: state.totals() })
 }

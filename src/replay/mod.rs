@@ -23,6 +23,7 @@ use crate::commit::figures::FigureBoard;
 use crate::commit::{CommitError, Committer, Setup, Summary};
 use crate::config::Config;
 use crate::config::limits::FAULTS_MAX;
+use crate::schema::alerts;
 use crate::schema::feeds::Feed;
 use crate::source::pace::Pace;
 use crate::source::{self, Complaint, Progress, Source, SourceError, SourceOptions};
@@ -95,6 +96,11 @@ pub enum ReplayError {
     /// The inputs could not be opened once more.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The rules of a recording cannot be used with these windows.
+    #[error(
+        "the recording's rules cannot be used here; give --rules, or --config with the windows that they read: {0}"
+    )]
+    Rules(String),
     /// No thread can be had.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
@@ -174,6 +180,7 @@ impl Attempt<'_> {
             sabotage: options.sabotage,
         };
         let mut engine = Engine::start(plan, &engine_options, credit, committer.done());
+        sequencer.ruled_by(job.run.rules_before);
         for member in job.members {
             sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
             engine.join(member);
@@ -182,7 +189,13 @@ impl Attempt<'_> {
         if matches!(source, Source::Recorded(_)) && job.run.first > 1 {
             sequencer.was_away();
         }
+        // A recording has its own, unless others are given.
+        let own_rules = !matches!(source, Source::Recorded(_)) || !job.run.rules.is_empty();
+        if own_rules {
+            sequencer.rules(&job.run.rules).map_err(ReplayError::Rules)?;
+        }
         let mut drive = Drive::new(sequencer, engine, options, self.start);
+        drive.own_rules = own_rules;
         let ending = drive.run(source, stop, watch);
         let Drive { engine, complaints, complaints_in_all, .. } = drive;
         engine.stop();
@@ -228,11 +241,12 @@ fn start_committer(
         feeds: feeds.collect(),
         ledgers: job.members.iter().map(|member| *member.state.ledger()).collect(),
         keep_ticks: options.keep_ticks,
-        plan,
+        plan: Arc::clone(&plan),
         symbols: job.members.iter().map(|member| member.joined.symbol.clone()).collect(),
         wanted: None,
         journal: None,
         board: FigureBoard::default(),
+        dispatch: alerts::dispatch(&**store, &plan, job.run.rules_before).map_err(PlanError::from)?,
         alerts: AlertBoard::default(),
     };
     Committer::start(setup, credit.clone()).map_err(ReplayError::Threads)
@@ -250,6 +264,8 @@ struct Drive {
     paced_from: Option<Stamp>,
     complaints: Vec<Complaint>,
     complaints_in_all: u64,
+    /// The rules are not those of the recording.
+    own_rules: bool,
 }
 
 impl Drive {
@@ -264,6 +280,7 @@ impl Drive {
             paced_from: None,
             complaints: Vec::new(),
             complaints_in_all: 0,
+            own_rules: true,
         }
     }
 
@@ -286,6 +303,7 @@ impl Drive {
             }
         };
         match &ending {
+            Ending::Complete if source.was_stopped() => self.sequencer.stop(),
             Ending::Complete => self.sequencer.end(),
             // What is whole of a cut input is all that there is of it.
             Ending::Damaged(SourceError::Cut { .. } | SourceError::Damaged { .. }) => self.sequencer.end(),
@@ -297,7 +315,10 @@ impl Drive {
     }
 
     /// Puts a batch on the tape; false if it is to stop.
-    fn push(&mut self, batch: crate::source::Batch, stop: &Stop) -> Result<bool, ReplayError> {
+    fn push(&mut self, mut batch: crate::source::Batch, stop: &Stop) -> Result<bool, ReplayError> {
+        if let Some(rules) = batch.rules.take().filter(|_| !self.own_rules) {
+            self.sequencer.rules(&rules).map_err(ReplayError::Rules)?;
+        }
         let due = Due { last: &self.last_checkpoint, every: self.checkpoint_every };
         if due.left() <= 0 {
             self.sequencer.want_snapshot();

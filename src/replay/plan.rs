@@ -5,10 +5,11 @@ use std::sync::Arc;
 use feeds::symbol::Symbol;
 
 use crate::actors::Member;
+use crate::alert::rulebook::Books;
 use crate::config::digest::describe_difference;
 use crate::config::{Config, WindowSpec};
 use crate::schema::run::{Input, Progress, Run};
-use crate::schema::{self, Key, symbols};
+use crate::schema::{self, Key, rules, symbols};
 use crate::source::{FileInfo, SourceOptions};
 use crate::store::{Family, Store, StoreError};
 use crate::symbol::SymbolState;
@@ -69,7 +70,27 @@ pub fn plan_of(config: &Config) -> Plan {
     plan.lateness = config.engine.lateness;
     plan.max_ahead = config.engine.max_ahead;
     plan.idle = config.engine.idle;
+    plan.books = Books::new(config.windows.clone(), plan.windows().to_vec());
     plan
+}
+
+/// Puts the rulebooks of the database on the shelf of `plan`: the entries by which they came into force, and their
+/// numbers, in order.
+///
+/// # Errors
+/// [`PlanError`] if one cannot be read.
+pub fn books(store: &dyn Store, plan: &Plan) -> Result<Vec<(u64, u32, String)>, PlanError> {
+    let mut books = Vec::new();
+    for pair in scan(store, Family::Meta, &rules::prefix()) {
+        let (key, value) = pair?;
+        let damaged = |_| PlanError::Damaged("a rulebook".to_owned());
+        let (number, at, text) = rules::decode(&key, &value).map_err(damaged)?;
+        plan.books.put(number, &text).map_err(|why| {
+            PlanError::Damaged(format!("rulebook {number}, which this tapedeck refuses ({why}),"))
+        })?;
+        books.push((at, number, text));
+    }
+    Ok(books)
 }
 
 /// Finds out what is to be done.
@@ -94,11 +115,15 @@ pub fn job(
         inputs: files.iter().map(input_of).collect(),
         options: options_text(options),
         config: config.canonical(),
+        rules_before: 0,
+        rules: config.rules.text(),
+        alerts: 0,
         committed_at: 0,
     };
     let Some(last) = runs(&**store)?.pop() else {
         return Ok(Job { run: wanted, members: Vec::new(), done: false });
     };
+    let known = books(&**store, plan)?;
     let run = match mode {
         Mode::Fresh => return Err(PlanError::HoldsResults(last.progress)),
         Mode::Resume => {
@@ -118,6 +143,8 @@ pub fn job(
                 applied: last.applied,
                 ticks_before: last.ticks,
                 ticks: last.ticks,
+                rules_before: known.last().map_or(0, |(_, number, _)| *number),
+                alerts: last.alerts,
                 ..wanted
             }
         }
@@ -154,6 +181,7 @@ fn members(store: &dyn Store, plan: &Plan) -> Result<Vec<Member>, PlanError> {
         let snapshot = store.get(Family::State, &Key::default().u32(joined.number).bytes())?;
         let snapshot = snapshot.ok_or_else(|| damaged(&joined.symbol))?;
         let state = SymbolState::decode(plan, &snapshot).map_err(|_| damaged(&joined.symbol))?;
+        let state = state.named(&joined.symbol);
         members.push(Member { joined, state });
     }
     Ok(members)
@@ -191,6 +219,10 @@ fn same_config(last: &Run, wanted: &Run) -> Result<(), PlanError> {
 
 fn same(last: &Run, wanted: &Run) -> Result<(), PlanError> {
     same_config(last, wanted)?;
+    if last.rules != wanted.rules {
+        let what = "the replay to resume had other rules; give the same rules";
+        return Err(PlanError::Differs(what.to_owned()));
+    }
     if last.inputs.len() != wanted.inputs.len() {
         return Err(PlanError::Differs(format!(
             "the replay to resume had {} files, not {}; give the same files in the same order",

@@ -21,14 +21,18 @@
 //! `generation` in the family `meta` is that of the cursors: version 1, the generation, the number from which on alerts
 //! may differ from those of the generation before. A database without it is of generation 1. `generation/` and a
 //! generation's number, u64, has the same value for each that ever rose.
+//!
+//! `dispatch` there is what is decided about alerts behind all symbols ([`crate::alert::dispatch`]), as of the last
+//! checkpoint.
 
 use feeds::time::Nanos;
 
 use super::Key;
+use crate::alert::dispatch::Dispatch;
 use crate::alert::{Alert, AlertId, SeenWindow, Severity, State};
 use crate::codec::{CodecError, Put, Reader};
 use crate::store::{Batch, Family, Store, StoreError};
-use crate::window::Flags;
+use crate::window::{Flags, Plan};
 
 const VERSION: u8 = 1;
 
@@ -36,6 +40,26 @@ const VERSION: u8 = 1;
 #[must_use]
 pub fn key(number: u64) -> Vec<u8> {
     Key::default().u64(number).bytes()
+}
+
+/// The key of the dispatch.
+#[must_use]
+pub fn dispatch_key() -> Vec<u8> {
+    b"dispatch".to_vec()
+}
+
+/// The dispatch of `store`, or one under the rules of `book` if it has none.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn dispatch(store: &dyn Store, plan: &Plan, book: u32) -> Result<Dispatch, StoreError> {
+    match store.get(Family::Meta, &dispatch_key())? {
+        None => Ok(Dispatch::new(plan.books.get(book), plan.idle)),
+        Some(bytes) => Dispatch::decode(&plan.books, plan.idle, &bytes).map_err(|_| StoreError::Damaged {
+            path: Default::default(),
+            what: "the state of the rules over several symbols cannot be read".to_owned(),
+        }),
+    }
 }
 
 /// The number of the alert with this key.
@@ -269,6 +293,18 @@ pub fn scan(store: &dyn Store, first: u64) -> impl Iterator<Item = Result<(u64, 
         let number = number_of(&key).map_err(|_| AlertError::Damaged(0))?;
         Ok((number, decode(&value).map_err(|_| AlertError::Damaged(number))?))
     })
+}
+
+/// The number of the last alert in the log, of which `known` is one, or 0.
+///
+/// # Errors
+/// [`StoreError`] if the log cannot be read.
+pub fn last(store: &dyn Store, known: u64) -> Result<u64, StoreError> {
+    let mut last = known;
+    for pair in store.scan(Family::Alerts, &key(known + 1), None) {
+        last = number_of(&pair?.0).unwrap_or(last);
+    }
+    Ok(last)
 }
 
 /// Why the log cannot be read.

@@ -14,7 +14,9 @@
 //! | `meta` | `generation` | that of the cursors, [`alerts`] |
 //! | `meta` | `generation/` and its number u64 | each that rose, [`alerts`] |
 //! | `meta` | `boot` | [`boot`] |
+//! | `meta` | `dispatch` | [`crate::alert::dispatch`] |
 //! | `meta` | `run/` and its number u32 | [`run`] |
+//! | `meta` | `rules/` and the number of the book u32 | [`rules`] |
 //! | `meta` | `symbol/` and its number u32 | [`symbols`] |
 //! | `meta` | `feed/`, number of the run u32, of the input u32 | [`feeds`] |
 //! | `meta` | `fault/` and the number of a symbol u32 | [`faults`] |
@@ -29,6 +31,7 @@ pub mod feeds;
 pub mod gaps;
 pub mod head;
 pub mod rows;
+pub mod rules;
 pub mod run;
 pub mod symbols;
 pub mod ticks;

@@ -52,6 +52,15 @@ pub struct Run {
     pub options: String,
     /// The configuration's canonical text.
     pub config: String,
+    /// The number of the rulebook that was in force before its first entry; 0 for none.
+    #[serde(default)]
+    pub rules_before: u32,
+    /// The rules that it was begun with, as text; empty for none.
+    #[serde(default)]
+    pub rules: String,
+    /// Alerts in the log, up to `applied`.
+    #[serde(default)]
+    pub alerts: u64,
     /// When the checkpoint was committed, nanoseconds since 1970.
     pub committed_at: i64,
 }

@@ -16,9 +16,9 @@ use super::run::{Input, Progress, Run};
 use super::{Key, faults, gaps, rows, symbols, ticks, time_at, u32_at, u64_at};
 use crate::codec::CodecError;
 use crate::stat::{CarriedQuote, Pane};
-use crate::symbol::Entry;
 use crate::symbol::duplicates::Hole;
 use crate::symbol::outages::{Cause, Channels, Outage, Stretch};
+use crate::symbol::{Entry, Strike};
 use crate::tape::epoch::Joined;
 use crate::window::tests::made::{quotes, trades};
 use crate::window::{Emission, Flags};
@@ -149,7 +149,7 @@ proptest! {
         let mut expected = Vec::new();
         for (step, tick) in made {
             // What is no tick stands among them and is read back, too.
-            chunk.push(number, 3, &Entry::Clock(tick.exchange_ts));
+            chunk.push(number, 3, &Entry::Clock(Strike { frontier: tick.exchange_ts, received_at: None }));
             chunk.push(number, tick.symbol.0, &Entry::Tick(tick));
             expected.push((number, tick));
             number += step;
@@ -197,7 +197,7 @@ proptest! {
         let keys = [DuplicateKey::Contiguous, DuplicateKey::Unique, DuplicateKey::Row, DuplicateKey::None];
         let symbol = Symbol::parse(&format!("v:{native}")).unwrap();
         for (trade_key, quote_key) in keys.into_iter().flat_map(|one| keys.map(|other| (one, other))) {
-            let joined = Joined { number, symbol: symbol.clone(), trade_key, quote_key };
+            let joined = Joined { number, symbol: symbol.clone(), trade_key, quote_key, book: 2 };
             let (key, value) = (symbols::key(number), symbols::encode(&joined));
             let decoded = symbols::decode(&key, &value).unwrap();
             prop_assert_eq!((decoded.number, &decoded.symbol), (number, &symbol));
@@ -220,6 +220,9 @@ proptest! {
             inputs: vec![input],
             options: text.clone(),
             config: text.clone(),
+            rules_before: 3,
+            rules: text.clone(),
+            alerts: count,
             committed_at: -4,
         };
         prop_assert_eq!(&Run::decode(&run.encode()).unwrap(), &run);
@@ -256,7 +259,12 @@ proptest! {
 #[test]
 fn every_kind_of_entry_comes_back() {
     let outage = |since, cause| Outage { since, channels: Channels::of(Channel::Quotes), cause };
-    let mut entries = vec![(5, 1, Entry::Clock(-7)), (5, 2, Entry::End)];
+    let mut entries = vec![
+        (5, 1, Entry::Clock(Strike { frontier: -7, received_at: Some(9) })),
+        (5, 2, Entry::End),
+        (5, 3, Entry::Stop),
+        (5, 4, Entry::Rules(3)),
+    ];
     entries.extend(Cause::ALL.into_iter().map(|cause| (9, 0, Entry::Outage(outage(Nanos::MIN + 1, cause)))));
     let mut chunk = ticks::Chunk::default();
     for (number, symbol, entry) in &entries {

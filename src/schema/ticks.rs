@@ -3,8 +3,9 @@
 //! # Bytes
 //! A tick: kind (0 trade, 1 quote, 2 rejected) with bit 4 if not timed and bit 5 if history, bit 6 if
 //! excluded; exchange time; option of
-//! receive time; then the trade, the quote, or nothing. Other entries: kind (3 clock, 4 outage, 5 end, 6 past), then
-//! the frontier of the clock; the outage's time, channels and cause; nothing; a tick. A chunk: version 2 (version 1 has ticks
+//! receive time; then the trade, the quote, or nothing. Other entries: kind (3 clock, 4 outage, 5 end, 6 past, 7 clock
+//! with its second, 8 stop, 9 rules), then the frontier of the clock (and its second); the outage's time, channels and
+//! cause; nothing; a tick; nothing; the number of the rulebook u64. A chunk: version 2 (version 1 has ticks
 //! only), number of entries, then each: tape number − number of the one before (the first: 0 from the key), symbol,
 //! entry. An entry that concerns several symbols stands there once for each. A late tick: version 1, tick.
 
@@ -14,9 +15,9 @@ use feeds::time::Nanos;
 
 use super::Key;
 use crate::codec::{CodecError, Put, Reader};
-use crate::symbol::Entry;
 use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::symbol::snapshot::{decode_quote, decode_trade, encode_quote, encode_trade};
+use crate::symbol::{Entry, Strike};
 
 const CHUNK: u8 = 2;
 const CHUNK_OF_TICKS: u8 = 1;
@@ -25,6 +26,9 @@ const CLOCK: u8 = 3;
 const OUTAGE: u8 = 4;
 const END: u8 = 5;
 const PAST: u8 = 6;
+const CLOCK_AT: u8 = 7;
+const STOP: u8 = 8;
+const RULES: u8 = 9;
 const UNTIMED: u8 = 1 << 4;
 const HISTORY: u8 = 1 << 5;
 const EXCLUDED: u8 = 1 << 6;
@@ -52,9 +56,12 @@ impl Chunk {
         self.bytes.put_u64(u64::from(symbol));
         match entry {
             Entry::Tick(tick) => encode_tick(tick, &mut self.bytes),
-            Entry::Clock(frontier) => {
-                self.bytes.put_u8(CLOCK);
+            Entry::Clock(Strike { frontier, received_at }) => {
+                self.bytes.put_u8(if received_at.is_some() { CLOCK_AT } else { CLOCK });
                 self.bytes.put_i64(*frontier);
+                if let Some(second) = received_at {
+                    self.bytes.put_i64(*second);
+                }
             }
             Entry::Outage(outage) => {
                 self.bytes.put_u8(OUTAGE);
@@ -63,6 +70,11 @@ impl Chunk {
                 self.bytes.put_u8(outage.cause as u8);
             }
             Entry::End => self.bytes.put_u8(END),
+            Entry::Stop => self.bytes.put_u8(STOP),
+            Entry::Rules(book) => {
+                self.bytes.put_u8(RULES);
+                self.bytes.put_u64(u64::from(*book));
+            }
             Entry::Past(tick) => {
                 self.bytes.put_u8(PAST);
                 encode_tick(tick, &mut self.bytes);
@@ -121,7 +133,10 @@ pub fn decode_entries(key: &[u8], value: &[u8]) -> Result<Vec<(u64, u32, Entry)>
 fn decode_entry(symbol: SymbolId, from: &mut Reader<'_>) -> Result<Entry, CodecError> {
     let kind = from.u8()?;
     Ok(match kind {
-        CLOCK => Entry::Clock(from.i64()?),
+        CLOCK => Entry::Clock(Strike { frontier: from.i64()?, received_at: None }),
+        CLOCK_AT => Entry::Clock(Strike { frontier: from.i64()?, received_at: Some(from.i64()?) }),
+        STOP => Entry::Stop,
+        RULES => Entry::Rules(u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid)?),
         OUTAGE => Entry::Outage(Outage {
             since: from.i64()?,
             channels: Channels::from_bits(from.u8()?),

@@ -288,6 +288,7 @@ impl Merge {
         Some(Batch {
             inputs: Vec::new(),
             clock: None,
+            rules: None,
             past: Vec::new(),
             runs: vec![Run { file, end: part.ticks.len() }],
             symbols: part.symbols,

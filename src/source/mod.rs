@@ -185,6 +185,15 @@ impl Source {
         }
     }
 
+    /// True if this is a recording that has ended with a stop on purpose.
+    #[must_use]
+    pub fn was_stopped(&self) -> bool {
+        match self {
+            Source::Merge(_) => false,
+            Source::Recorded(recorded) => recorded.was_stopped(),
+        }
+    }
+
     /// How far the delivered batches have come.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -242,6 +251,8 @@ pub struct Batch {
     pub inputs: Vec<NewInput>,
     /// Time has come so far though nothing came in.
     pub clock: Option<Nanos>,
+    /// The rules that are in force from here on.
+    pub rules: Option<String>,
     /// Trades that were missing and were asked for, all in one entry.
     pub past: Vec<Tick>,
     /// Symbols met first in this batch (or announced with it), in the order of their numbers.

@@ -71,6 +71,7 @@ pub(super) fn empty_batch(ticks: Vec<Tick>, entered: Instant, decoded: Instant) 
     Batch {
         inputs: Vec::new(),
         clock: None,
+        rules: None,
         past: Vec::new(),
         ticks,
         symbols: Arc::new([]),

@@ -106,6 +106,10 @@ impl Recorded {
         Progress { read: self.read + open, total: self.files.iter().map(|file| file.size).sum() }
     }
 
+    pub(super) fn was_stopped(&self) -> bool {
+        self.stopped
+    }
+
     pub(super) fn complaints_in_all(&self) -> u64 {
         self.complaints_in_all
     }
@@ -290,6 +294,9 @@ impl Recorded {
                 }
                 let why = String::from_utf8_lossy(why).into_owned();
                 Delivery::Closed { connection, why, received_at: entry.received_at, rest }
+            }
+            Content::Rules(text) => {
+                Delivery::Rules { text: text.to_string(), received_at: entry.received_at }
             }
             Content::Time => Delivery::Time { received_at: entry.received_at },
             Content::Alarm(alarm) => {

@@ -4,20 +4,24 @@
 //! outputs, whoever calls it and however they were cut into epochs.
 
 pub mod duplicates;
+mod judging;
 pub mod ledger;
 pub mod outages;
 pub mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use feeds::live::Channel;
+use feeds::symbol::Symbol;
 use feeds::tick::{Event, Quote, Tick, Trade};
 use feeds::time::Nanos;
 use feeds::venue::DuplicateKey;
 
+use crate::alert::judge::{Heard, Judge, Judged};
 use crate::stat::{Key, Pane};
 use crate::window::{Emission, Flags, Moment, Placed, Plan, Windows};
 use duplicates::{Hole, Seen, Verdict};
+use judging::flags_of;
 use ledger::Ledger;
 use outages::{Cause, Channels, Outage, Outages, SLACK, Stretch};
 
@@ -27,13 +31,26 @@ pub enum Entry {
     /// A tick of this symbol.
     Tick(Tick),
     /// The clock: a quiet symbol's frontier is at least this.
-    Clock(Nanos),
+    Clock(Strike),
     /// A tick that was missing, and was asked for afterwards.
     Past(Tick),
     /// From here on ticks may be missing.
     Outage(Outage),
-    /// All inputs are exhausted: every window is emitted as it stands.
+    /// All inputs are exhausted: every window is emitted as it stands, and judged as final.
     End,
+    /// A stop on purpose: every window is emitted as it stands, and nothing is judged.
+    Stop,
+    /// The rules of the book of this number are in force from now on.
+    Rules(u32),
+}
+
+/// What an entry of the clock means for a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// Its frontier is at least this.
+    pub frontier: Nanos,
+    /// The second that was crossed, by our clock.
+    pub received_at: Option<Nanos>,
 }
 
 /// What comes out of applying entries.
@@ -47,6 +64,8 @@ pub struct Outcomes {
     pub gaps: Vec<GapChange>,
     /// Trades for windows that are final already: whoever stores those revises them, each once for each entry.
     pub repairs: Vec<Repair>,
+    /// What the rules say.
+    pub judged: Judged,
 }
 
 /// What a final window lacked.
@@ -84,6 +103,7 @@ impl Outcomes {
         self.late.clear();
         self.gaps.clear();
         self.repairs.clear();
+        self.judged.clear();
     }
 }
 
@@ -98,6 +118,8 @@ pub struct SymbolState {
     /// Late trades: in no window, but in the totals.
     late: Pane,
     quarantined: bool,
+    symbol: Option<Symbol>,
+    judge: Option<Box<Judge>>,
 }
 
 impl SymbolState {
@@ -112,6 +134,8 @@ impl SymbolState {
             ledger: Ledger::default(),
             late: Pane::default(),
             quarantined: false,
+            symbol: None,
+            judge: None,
         }
     }
 
@@ -122,16 +146,28 @@ impl SymbolState {
             Entry::Tick(tick) => self.apply_tick(plan, number, tick, out),
             Entry::Past(tick) => self.apply_past(plan, number, tick, out),
             // What was said of its windows when it was taken out of service stands.
-            Entry::Clock(_) | Entry::Outage(_) | Entry::End if self.quarantined => {}
+            Entry::Clock(_) | Entry::Outage(_) | Entry::End | Entry::Stop | Entry::Rules(_)
+                if self.quarantined => {}
             Entry::Outage(outage) => self.begin_outage(plan, number, outage, out),
-            Entry::Clock(frontier) => {
-                self.step(plan, number, out, |windows, moment, emitted| {
-                    windows.advance(moment, *frontier, emitted);
-                });
-                self.declare_gaps(plan, out);
+            Entry::Clock(strike) => self.strike(plan, number, strike, out),
+            Entry::Rules(book) => {
+                if let Some(book) = plan.books.get(*book) {
+                    self.rule_by(plan, SymbolState::at(number, None, out), &book, out);
+                }
             }
+            Entry::Stop => self.close(plan, number, out),
             Entry::End => self.end(plan, number, out),
         }
+    }
+
+    fn strike(&mut self, plan: &Plan, number: u64, strike: &Strike, out: &mut Outcomes) {
+        let at = SymbolState::at(number, strike.received_at, out);
+        self.judge_before(plan, at, strike.frontier, out);
+        self.step(plan, number, out, |windows, moment, emitted| {
+            windows.advance(moment, strike.frontier, emitted);
+        });
+        self.declare_gaps(plan, out);
+        self.judge_after(plan, at, Heard::Clock, out);
     }
 
     /// Takes the symbol out of service: open windows come out flagged, later ticks are rejected.
@@ -205,6 +241,8 @@ impl SymbolState {
             return;
         }
         self.ledger.trades += 1;
+        let at = SymbolState::at(number, tick.received_at(), out);
+        self.judge_before(plan, at, ts, out);
         let placed = self.step(plan, number, out, |windows, moment, emitted| {
             windows.add_trade(moment, ts, trade, emitted)
         });
@@ -221,6 +259,8 @@ impl SymbolState {
             self.close_gap(verdict, out);
         }
         self.declare_gaps(plan, out);
+        let heard = if placed == Placed::Late { Heard::Other } else { Heard::Trade(ts, trade) };
+        self.judge_after(plan, at, heard, out);
     }
 
     /// Takes a trade that was asked for because it was missing; any other is one too many.
@@ -241,6 +281,7 @@ impl SymbolState {
         self.ledger.trades += 1;
         self.ledger.aggregated += 1;
         self.outages.backfilled(ts);
+        let at = SymbolState::at(number, tick.received_at(), out);
         let mut finals = Vec::new();
         self.step(plan, number, out, |windows, moment, emitted| {
             if windows.add_trade(moment, ts, trade, emitted) == Placed::Late {
@@ -258,6 +299,7 @@ impl SymbolState {
             repair.flags = repair.flags.with(if is_missing { Flags::GAP } else { Flags::NONE });
         }
         self.close_gap(verdict, out);
+        self.judge_after(plan, at, Heard::Other, out);
     }
 
     fn repair(&self, number: u64, (window, start): (usize, Nanos), trade: (Key, Trade), out: &mut Outcomes) {
@@ -280,6 +322,10 @@ impl SymbolState {
             return;
         }
         self.ledger.quotes += 1;
+        let at = SymbolState::at(number, tick.received_at(), out);
+        if tick.timed {
+            self.judge_before(plan, at, tick.exchange_ts, out);
+        }
         let placed = self.step(plan, number, out, |windows, moment, emitted| {
             windows.add_quote(moment, tick.exchange_ts, tick.timed, quote, emitted)
         });
@@ -288,6 +334,8 @@ impl SymbolState {
             self.end_outage(plan, number, (Channel::Quotes, tick.exchange_ts), false, out);
         }
         self.declare_gaps(plan, out);
+        let heard = if placed == Placed::Late { Heard::Other } else { Heard::Quote(tick.exchange_ts, quote) };
+        self.judge_after(plan, at, heard, out);
     }
 
     /// From here on ticks may be missing. Of a symbol that has seen nothing that is so from the beginning of time, if
@@ -301,10 +349,12 @@ impl SymbolState {
             (frontier, Nanos::MIN) => frontier.saturating_sub(SLACK),
             (_, since) => since.saturating_sub(SLACK),
         };
+        let at = SymbolState::at(number, None, out);
         for channel in Channel::ALL.into_iter().filter(|channel| outage.channels.has(*channel)) {
             out.gaps.extend(self.outages.begin(channel, outage.cause, from).map(GapChange::Out));
         }
         self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
+        self.judge_after(plan, at, Heard::Outage, out);
     }
 
     /// A tick of the channel came in again, at that time.
@@ -323,6 +373,12 @@ impl SymbolState {
     }
 
     fn end(&mut self, plan: &Plan, number: u64, out: &mut Outcomes) {
+        let at = SymbolState::at(number, None, out);
+        self.close(plan, number, out);
+        self.judge_end(plan, at, out);
+    }
+
+    fn close(&mut self, plan: &Plan, number: u64, out: &mut Outcomes) {
         self.step(plan, number, out, |windows, moment, emitted| {
             windows.close(moment, Flags::NONE, emitted);
         });
@@ -372,10 +428,7 @@ impl SymbolState {
         work: impl FnOnce(&mut Windows, &Moment<'_>, &mut Vec<Emission>) -> T,
     ) -> T {
         let (seen, outages) = (&self.trades_seen, &self.outages);
-        let flags = |reads: Channels, start, end| {
-            let is_missing = reads.has(Channel::Trades) && seen.is_missing_in(start, end);
-            outages.flags(reads, start, end).with(if is_missing { Flags::GAP } else { Flags::NONE })
-        };
+        let flags = |reads: Channels, start, end| flags_of(seen, outages, reads, start, end);
         work(&mut self.windows, &Moment { plan, number, flags: &flags }, &mut out.windows)
     }
 }

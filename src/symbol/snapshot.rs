@@ -6,7 +6,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | u8 | version, 2; version 1 has no stretches |
+//! | u8 | version, 3; version 2 has no rules, version 1 no stretches either |
 //! | u8 | 1 if in quarantine |
 //! | ledger | nine unsigned integers ([`super::ledger::Ledger::encode`]) |
 //! | seen, twice | of trades, then quotes: tag 0 none; 1 contiguous: option of (lowest, highest, their times, latest time), holes (first, last, after, before, declared), lost holes; 2 unique: highest, ids; 3 rows: (time, trade) |
@@ -17,6 +17,7 @@
 //! | pane | all that has settled |
 //! | slices | start, end, pane, pane of folded quotes, quotes with their keys |
 //! | levels | option of settled (start, option of quote, pane); open windows (start, emissions, complete, ticks, flags, until) |
+//! | bytes | [`crate::alert::judge::Judge`], with their length; empty if no rule concerns the symbol |
 
 use feeds::live::Channel;
 use feeds::number::{Decimal, SCALE_MAX};
@@ -26,13 +27,15 @@ use super::SymbolState;
 use super::duplicates::{Contiguous, Hole, Range, Ring, Seen};
 use super::ledger::Ledger;
 use super::outages::{Cause, Outages, Stretch};
+use crate::alert::judge::Judge;
 use crate::codec::{CodecError, Put, Reader};
 use crate::stat::{CarriedQuote, Key, Pane};
 use crate::window::slice::Slice;
 use crate::window::state::{LevelState, Open, Settled};
 use crate::window::{Flags, Plan, Windows};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+const WITHOUT_RULES: u8 = 2;
 const WITHOUT_STRETCHES: u8 = 1;
 
 impl SymbolState {
@@ -47,16 +50,37 @@ impl SymbolState {
         encode_list(self.outages.past.iter(), out, encode_stretch);
         self.late.encode(out);
         encode_windows(&self.windows, out);
+        let mut judge = Vec::new();
+        if let Some(kept) = &self.judge {
+            kept.encode(&mut judge);
+        }
+        out.put_bytes(&judge);
     }
 
-    /// Reads what [`SymbolState::encode`] wrote under the same plan.
+    /// Reads what [`SymbolState::encode`] wrote under the same plan and with the same rules.
     ///
     /// # Errors
     /// [`CodecError`] if the bytes are no state, or one of another plan.
     pub fn decode(plan: &Plan, bytes: &[u8]) -> Result<SymbolState, CodecError> {
+        let (mut state, judge) = SymbolState::split(plan, bytes)?;
+        if !judge.is_empty() {
+            state.judge = Some(Box::new(Judge::decode(&plan.books, judge)?));
+        }
+        Ok(state)
+    }
+
+    /// The same without its rules, for those who only read.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the bytes are no state, or one of another plan.
+    pub fn decode_unruled(plan: &Plan, bytes: &[u8]) -> Result<SymbolState, CodecError> {
+        SymbolState::split(plan, bytes).map(|(state, _)| state)
+    }
+
+    fn split<'a>(plan: &Plan, bytes: &'a [u8]) -> Result<(SymbolState, &'a [u8]), CodecError> {
         let mut from = Reader::new(bytes);
         let version = from.u8()?;
-        if version != VERSION && version != WITHOUT_STRETCHES {
+        if ![VERSION, WITHOUT_RULES, WITHOUT_STRETCHES].contains(&version) {
             return Err(CodecError::Invalid);
         }
         let stretches = |from: &mut Reader<'_>| match version {
@@ -71,8 +95,11 @@ impl SymbolState {
             outages: Outages { open: stretches(&mut from)?, past: stretches(&mut from)? },
             late: Pane::decode(&mut from)?,
             windows: decode_windows(plan, &mut from)?,
+            symbol: None,
+            judge: None,
         };
-        if from.is_empty() { Ok(state) } else { Err(CodecError::Invalid) }
+        let judge = if version == VERSION { from.bytes()? } else { &[] };
+        if from.is_empty() { Ok((state, judge)) } else { Err(CodecError::Invalid) }
     }
 }
 

@@ -107,6 +107,12 @@ impl Clock {
         }
     }
 
+    /// The second that was crossed last.
+    #[inline]
+    pub(crate) fn second(&self) -> Nanos {
+        self.next.map_or(0, |next| next - SECOND)
+    }
+
     /// A new estimate of the offset of `connection`.
     pub(crate) fn set_offset(&mut self, connection: usize, offset: Nanos) {
         self.of(connection).offset = Some(offset);

@@ -57,6 +57,8 @@ pub struct Joined {
     pub trade_key: DuplicateKey,
     /// How its repeated quotes are known.
     pub quote_key: DuplicateKey,
+    /// The number of the rulebook in force when it joined.
+    pub book: u32,
 }
 
 /// A contiguous run of tape entries.
@@ -74,6 +76,8 @@ pub struct Epoch {
     pub shares: Vec<Share>,
     /// Connections that opened.
     pub inputs: Vec<NewInput>,
+    /// Rulebooks that came into force: the entry, the book's number and its text.
+    pub books: Vec<(u64, u32, String)>,
     /// Symbols that first appear here.
     pub joined: Vec<Joined>,
     /// Every symbol that changed since the last snapshot writes one as of this epoch's end.

@@ -5,9 +5,11 @@
 
 pub mod clock;
 pub mod cut;
+mod ends;
 pub mod epoch;
 pub mod pacer;
 mod received;
+mod ruling;
 pub mod sequencer;
 mod staged;
 #[cfg(test)]

@@ -19,35 +19,37 @@ use super::received::Received;
 use super::staged::{Slot, Staged, Staging, What};
 use crate::config::limits::JUMP_MAX;
 use crate::source::{Batch, NewOutage, NewSymbol, Run};
-use crate::symbol::outages::{Cause, Channels, Outage};
+use crate::symbol::outages::Outage;
 use crate::window::Plan;
 
 /// See the module.
 pub struct Sequencer {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     cut: Cut,
-    next: u64,
+    pub(super) next: u64,
     /// Entries up to here were applied by the run that is being resumed.
-    applied: u64,
+    pub(super) applied: u64,
     received: Received,
     ticks: u64,
-    numbers: FxHashMap<Symbol, u32>,
-    slots: Vec<Slot>,
+    pub(super) numbers: FxHashMap<Symbol, u32>,
+    pub(super) slots: Vec<Slot>,
+    /// The number of the rulebook in force.
+    pub(super) book: u32,
     /// The source's number of a symbol to ours.
     of_source: Vec<u32>,
     clock: Clock,
     strikes: u64,
-    awake: Vec<u32>,
+    pub(super) awake: Vec<u32>,
     estimates: Vec<Estimate>,
     /// By file: the first of the files that its connection goes on from, which has its clock.
     connections: Vec<usize>,
-    epoch: Epoch,
+    pub(super) epoch: Epoch,
     staging: Staging,
     touched: Vec<u32>,
     limit: u64,
     checkpoint_entries: u64,
     since_snapshot: u64,
-    snapshot_wanted: bool,
+    pub(super) snapshot_wanted: bool,
 }
 
 impl Sequencer {
@@ -63,6 +65,7 @@ impl Sequencer {
             ticks: 0,
             numbers: FxHashMap::default(),
             slots: Vec::new(),
+            book: 0,
             of_source: Vec::new(),
             clock: Clock::default(),
             strikes: 0,
@@ -85,13 +88,14 @@ impl Sequencer {
     /// newest time among its ticks and `frontier` its frontier.
     pub fn restore(&mut self, symbol: Symbol, frontier: Nanos, newest: Nanos) {
         let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let wants_clock = self.wants_clock(&symbol);
         self.numbers.insert(symbol, number);
         let mut pulse = Pulse::new(0, frontier, newest);
         pulse.awake = newest != Nanos::MIN;
         if pulse.awake {
             self.awake.push(number);
         }
-        self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: false });
+        self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: false, wants_clock });
     }
 
     /// Ticks numbered so far, by this sequencer.
@@ -230,15 +234,6 @@ impl Sequencer {
         self.next
     }
 
-    /// The run was not there for a while: whatever is known of, ticks of it may be missing.
-    pub fn was_away(&mut self) {
-        let all = Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Start };
-        for symbol in 0..self.slots.len() as u32 {
-            self.stage_outage(symbol, all);
-        }
-        self.next += 1;
-    }
-
     /// Trades that were missing, as one entry.
     fn past(&mut self, ticks: Vec<Tick>, symbols: &[SymbolId]) {
         if ticks.is_empty() {
@@ -270,21 +265,9 @@ impl Sequencer {
         self.next += 1;
     }
 
-    fn stage_outage(&mut self, symbol: u32, outage: Outage) {
+    pub(super) fn stage_outage(&mut self, symbol: u32, outage: Outage) {
         let what = self.staging.outage(outage);
         self.stage(symbol, what);
-    }
-
-    /// The end of all inputs, as an entry for every symbol.
-    pub fn end(&mut self) {
-        for symbol in 0..self.slots.len() as u32 {
-            // How far a window that is not over is read depends on the frontier, so on every clock entry.
-            self.catch_up(symbol);
-            self.stage(symbol, What::End);
-        }
-        self.epoch.ended = true;
-        self.snapshot_wanted = true;
-        self.next += 1;
     }
 
     /// Makes what has gathered an epoch.
@@ -320,14 +303,16 @@ impl Sequencer {
             None => {
                 let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
                 self.numbers.insert(new.symbol.clone(), number);
+                let wants_clock = self.wants_clock(&new.symbol);
                 let pulse = Pulse::new(self.connection(new.file), Nanos::MIN, Nanos::MIN);
                 // It has a snapshot from the first: a checkpoint may come before its first tick.
-                self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: true });
+                self.slots.push(Slot { pulse, strikes: 0, staged: 0, changed: true, wants_clock });
                 self.epoch.joined.push(Joined {
                     number,
                     symbol: new.symbol.clone(),
                     trade_key: new.trade_key,
                     quote_key: new.quote_key,
+                    book: self.book,
                 });
                 number
             }
@@ -438,7 +423,13 @@ impl Sequencer {
         awake.retain(|&symbol| {
             let pulse = self.slots[symbol as usize].pulse;
             let target = self.clock.frontier(pulse.connection);
-            match pulse.comes_due(&self.plan, target) {
+            let due = match pulse.comes_due(&self.plan, target) {
+                Some(false) | None if self.slots[symbol as usize].wants_clock => {
+                    Some(target > pulse.frontier.max(pulse.clocked))
+                }
+                due => due,
+            };
+            match due {
                 Some(true) => self.stage_clock(symbol, target),
                 Some(false) => {}
                 None => self.slots[symbol as usize].pulse.awake = false,
@@ -450,7 +441,7 @@ impl Sequencer {
 
     /// Brings a symbol up to date with the clock entries that were not sent to it.
     #[inline]
-    fn catch_up(&mut self, symbol: u32) {
+    pub(super) fn catch_up(&mut self, symbol: u32) {
         let slot = &mut self.slots[symbol as usize];
         if slot.strikes == self.strikes || self.next <= self.applied {
             return;
@@ -464,11 +455,11 @@ impl Sequencer {
 
     fn stage_clock(&mut self, symbol: u32, target: Nanos) {
         self.slots[symbol as usize].pulse.clocked = target;
-        self.stage(symbol, What::Clock(target));
+        self.stage(symbol, What::Clock(target, self.clock.second()));
     }
 
     #[inline]
-    fn stage(&mut self, symbol: u32, what: What) {
+    pub(super) fn stage(&mut self, symbol: u32, what: What) {
         if self.next <= self.applied {
             return;
         }

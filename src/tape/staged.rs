@@ -7,8 +7,8 @@ use feeds::time::Nanos;
 
 use super::clock::Pulse;
 use super::epoch::{Epoch, Sequenced, Share};
-use crate::symbol::Entry;
 use crate::symbol::outages::Outage;
+use crate::symbol::{Entry, Strike};
 
 /// An entry that is not in its group yet.
 #[derive(Clone, Copy)]
@@ -28,12 +28,16 @@ pub(super) enum What {
     Past(u16, u32),
     /// The same, with a time that cannot be: it is rejected.
     BadTime(u16, u32),
-    /// The clock sets this frontier.
-    Clock(Nanos),
+    /// The clock sets this frontier, at that second.
+    Clock(Nanos, Nanos),
     /// The outage at this index of those staged.
     Outage(u32),
     /// All inputs are exhausted.
     End,
+    /// A stop on purpose.
+    Stop,
+    /// The rulebook of this number.
+    Rules(u32),
 }
 
 impl Staged {
@@ -46,9 +50,11 @@ impl Staged {
                 Entry::Tick(tick)
             }
             What::Past(batch, index) => Entry::Past(batches[usize::from(batch)][index as usize]),
-            What::Clock(frontier) => Entry::Clock(frontier),
+            What::Clock(frontier, second) => Entry::Clock(Strike { frontier, received_at: Some(second) }),
             What::Outage(index) => Entry::Outage(outages[index as usize]),
             What::End => Entry::End,
+            What::Stop => Entry::Stop,
+            What::Rules(book) => Entry::Rules(book),
         }
     }
 }
@@ -62,6 +68,8 @@ pub(super) struct Slot {
     pub(super) staged: u32,
     /// It changed since the last snapshot.
     pub(super) changed: bool,
+    /// It hears every entry of the clock: its rules have deadlines.
+    pub(super) wants_clock: bool,
 }
 
 /// What is staged for the epoch that is being gathered.

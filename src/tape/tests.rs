@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use super::{Cut, Epoch, Sequencer};
 use crate::clock;
 use crate::source::{Batch, NewSymbol, Offset, Run};
+use crate::symbol::tests::clock as struck;
 use crate::symbol::{Entry, Outcomes, SymbolState};
 use crate::window::Plan;
 use crate::window::tests::made::{START, nested};
@@ -75,6 +76,7 @@ fn batch(all: &[Made], first: bool, number: &mut u64, received_at: &mut Nanos) -
     let mut batch = Batch {
         inputs: Vec::new(),
         clock: None,
+        rules: None,
         past: Vec::new(),
         ticks: Vec::new(),
         symbols: (0..SYMBOLS).map(SymbolId).collect(),
@@ -168,7 +170,7 @@ fn by_the_rules(all: &[Made]) -> BTreeMap<u32, (SymbolState, Outcomes)> {
                     offset.map_or(*frontier, |offset| (now * SECOND - offset - plan.idle).max(*frontier));
             }
             for (symbol, (state, out)) in &mut states {
-                state.apply(&plan, entry, &Entry::Clock(frontiers[files[*symbol as usize]]), out);
+                state.apply(&plan, entry, &struck(frontiers[files[*symbol as usize]]), out);
             }
         }
         second = Some(now);

@@ -6,6 +6,7 @@
 //! window. Pure: no clock, no task, no store.
 
 pub mod flags;
+pub mod live;
 mod past;
 pub mod plan;
 pub(crate) mod slice;

@@ -3,6 +3,7 @@
 use feeds::live::Channel;
 use feeds::time::{Nanos, SECOND};
 
+use crate::alert::rulebook::Books;
 use crate::stat::{Reads, Statistic};
 use crate::symbol::outages::Channels;
 
@@ -67,6 +68,8 @@ pub struct Plan {
     pub max_ahead: Nanos,
     /// How long a symbol is quiet before the clock moves its frontier.
     pub idle: Nanos,
+    /// The rules.
+    pub books: Books,
 }
 
 impl Plan {
@@ -100,6 +103,7 @@ impl Plan {
             lateness: Plan::LATENESS,
             max_ahead: Plan::MAX_AHEAD,
             idle: Plan::IDLE,
+            books: Books::default(),
         }
     }
 
@@ -107,6 +111,12 @@ impl Plan {
     #[must_use]
     pub fn windows(&self) -> &[Window] {
         &self.windows
+    }
+
+    /// The channels that the window at this place in the configuration reads.
+    #[must_use]
+    pub fn reads(&self, window: usize) -> Channels {
+        self.levels.iter().find(|level| level.window == window).map_or(Channels::NONE, Level::reads)
     }
 
     /// True if some window reads quotes; if none does, quotes are counted and not kept.

@@ -80,10 +80,10 @@ pub(crate) struct Open {
 }
 
 /// What a window says: its content without the kinds of ticks that none of its statistics reads.
-struct Reading {
-    pane: Pane,
-    carried: Option<CarriedQuote>,
-    until: Nanos,
+pub(super) struct Reading {
+    pub(super) pane: Pane,
+    pub(super) carried: Option<CarriedQuote>,
+    pub(super) until: Nanos,
 }
 
 /// One level's share of the state.
@@ -374,7 +374,7 @@ impl Windows {
     }
 
     /// What the window of `level` that begins at `start` says as things stand.
-    fn read(&self, plan: &Plan, level: usize, start: Nanos) -> Reading {
+    pub(super) fn read(&self, plan: &Plan, level: usize, start: Nanos) -> Reading {
         let shape = &plan.levels()[level];
         let (mut pane, mut carried) = self.content(plan, level, start);
         if !shape.quotes {

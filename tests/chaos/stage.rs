@@ -219,7 +219,7 @@ impl Account {
                 }
                 self.alarms.push((Instant::now(), what.clone()));
             }
-            Delivery::Time { .. } | Delivery::Past { .. } => {}
+            Delivery::Time { .. } | Delivery::Past { .. } | Delivery::Rules { .. } => {}
         }
         self.taken += 1;
         self.deck.send((delivery, !self.taken.is_multiple_of(16))).unwrap();

@@ -94,6 +94,56 @@ pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![Just(Kind::Csv), Just(Kind::Capture)]
 }
 
+/// Rules of every kind, such that each fires now and then: live and over final windows, with deadlines, over quotes and
+/// outages, with memory, and over two symbols.
+const RULES: &str = "
+[[rules]]
+name = \"burst\"
+when = \"volume[1s, -1] > 2 * mean(volume[1s, -1], 5)\"
+cooldown = \"3s\"
+[[rules]]
+name = \"held\"
+when = \"close[1s, -1] > vwap[1m]\"
+for = \"2s\"
+severity = \"info\"
+[[rules]]
+name = \"now\"
+when = \"size > 2 * mean(volume[1s], 3) and trades[1s] > 0\"
+until = \"trades[1s] > 2\"
+once_per_window = \"1m\"
+[[rules]]
+name = \"turn\"
+when = \"change(close[1s, -1]) > 0 then change(close[1s, -1]) < 0 within 10s\"
+labels = { kind = \"pattern\" }
+[[rules]]
+name = \"quiet\"
+when = \"not size > 0 for 3s\"
+severity = \"critical\"
+[[rules]]
+name = \"crossing\"
+when = \"crosses_above(price, vwap[1m])\"
+[[rules]]
+name = \"spread\"
+when = \"spread > 0 and age(trades) > 1s\"
+message = \"{symbol}: {spread}\"
+[[rules]]
+name = \"gap\"
+when = \"gap(trades) or stale(quotes)\"
+[[rules]]
+name = \"pair\"
+when = '''change(\"binance:ONE\".close[1s, -1]) > 0 and change(\"binance:OTHER\".close[1s, -1]) > 0'''
+for = \"1s\"
+[[silences]]
+name = \"some\"
+rules = [\"turn\"]
+symbols = [\"binance-us:*\"]
+until = \"2100-01-01T00:00:00Z\"
+[[inhibitions]]
+source = { rules = [\"quiet\"] }
+target = { rules = [\"burst\"] }
+equal = [\"symbol\"]
+";
+
 /// Windows over trades, over quotes and over both, and checkpoints as often as may be configured.
 pub(crate) fn config(more: bool) -> Config {
     let mut text = String::from(
@@ -108,6 +158,9 @@ pub(crate) fn config(more: bool) -> Config {
              [[windows]]\nname = \"z1h\"\nsize = \"1h\"\n",
         );
     }
+    let market = Market::new(MarketSpec { symbols: 7, ..MarketSpec::default() });
+    let names: Vec<&str> = market.instruments().iter().map(|it| it.native.as_str()).collect();
+    text.push_str(&RULES.replace("ONE", names[0]).replace("OTHER", names[1]));
     let mut config = Config::parse("made", &text, &Names::built_in()).unwrap();
     config.engine.checkpoint_entries = 300;
     assert_eq!(config.engine.idle, 2 * SECOND);

@@ -25,6 +25,9 @@ mod exchanges;
 /// What has no flag is as without a fault.
 mod silent;
 
+/// Rules: what they say is one answer, too.
+mod alerts;
+
 /// A live run that died goes on.
 mod recovery;
 

@@ -6,7 +6,7 @@ use feeds::tick::{Event, Quote, Tick};
 use feeds::time::{Nanos, SECOND};
 use feeds::venue::DuplicateKey;
 
-use super::{gaps, plan, tick, windows};
+use super::{clock, gaps, plan, tick, windows};
 use crate::symbol::{Entry, Outcomes, SymbolState};
 use crate::window::Plan;
 
@@ -90,7 +90,7 @@ fn a_gap_is_reported_once_when_nothing_can_fill_it_in_time() {
     run.trade(4, 15);
     run.trade(5, 35);
     assert_eq!(gaps(&run.out), [], "a trade of 1.5 s is still in time");
-    run.apply(Entry::Clock(3 * SECOND + SECOND / 2 + 1));
+    run.apply(clock(3 * SECOND + SECOND / 2 + 1));
     assert_eq!(gaps(&run.out), [(2, 3)]);
     run.trade(6, 90);
     run.apply(Entry::End);

@@ -5,14 +5,14 @@ mod outages;
 mod past;
 mod repeats;
 mod service;
-mod snapshot;
+pub(crate) mod snapshot;
 
 use feeds::number::Decimal;
 use feeds::symbol::SymbolId;
 use feeds::tick::{Event, Side, Tick, Trade};
 use feeds::time::{Nanos, SECOND};
 
-use super::{GapChange, Outcomes};
+use super::{Entry, GapChange, Outcomes, Strike};
 use crate::window::Plan;
 use crate::window::tests::made::nested;
 
@@ -21,6 +21,11 @@ fn plan(sizes: &[Nanos], lateness: Nanos) -> Plan {
     let mut plan = Plan::new(nested(sizes));
     plan.lateness = lateness * SECOND;
     plan
+}
+
+/// An entry of the clock.
+pub(crate) fn clock(frontier: Nanos) -> Entry {
+    Entry::Clock(Strike { frontier, received_at: None })
 }
 
 fn trade(id: u64) -> Trade {

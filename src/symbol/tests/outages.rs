@@ -5,7 +5,7 @@ use feeds::time::{Nanos, SECOND};
 use feeds::venue::DuplicateKey;
 
 use super::holes::Run;
-use super::{plan, windows};
+use super::{clock, plan, windows};
 use crate::stat::by_name;
 use crate::symbol::outages::{Cause, Channels, Outage, Outages, SLACK, Stretch};
 use crate::symbol::{Entry, GapChange};
@@ -36,7 +36,7 @@ fn windows_are_marked_from_where_it_is_known_until_the_next_tick() {
     assert_eq!(said(&run, 0), [row(0, 0, ""), row(1, 0, "")]);
     run.apply(outage(Cause::Connection, 17 * SECOND / 10, Channels::of(Channel::Trades)));
     assert_eq!(said(&run, 2), [row(1, 1, "gap")], "what was said is amended at once");
-    run.apply(Entry::Clock(5 * SECOND));
+    run.apply(clock(5 * SECOND));
     assert_eq!(said(&run, 3), [row(2, 0, "gap")]);
     run.trade(4, 75);
     run.trade(5, 85);
@@ -58,7 +58,7 @@ fn ids_that_count_up_prove_that_nothing_is_missing_or_show_what_is() {
     run.trade(2, 15);
     run.apply(outage(Cause::Broken, SECOND, Channels::of(Channel::Trades)));
     run.trade(2, 15);
-    run.apply(Entry::Clock(2 * SECOND));
+    run.apply(clock(2 * SECOND));
     assert_eq!(said(&run, 0), [row(0, 0, ""), row(1, 0, "gap")]);
     run.trade(3, 25);
     assert_eq!(said(&run, 2), [row(1, 1, "")], "the next id follows");

@@ -4,7 +4,7 @@ use feeds::tick::{Event, Rejection};
 use feeds::time::SECOND;
 use feeds::venue::DuplicateKey;
 
-use super::{plan, tick, trade, windows};
+use super::{clock, plan, tick, trade, windows};
 use crate::symbol::{Entry, Outcomes, SymbolState};
 
 #[test]
@@ -23,7 +23,7 @@ fn a_symbol_out_of_service_rejects_and_its_windows_stay_as_they_were_left() {
     out.clear();
     state.quarantine(&plan, 3, &mut out);
     state.apply(&plan, 3, &Entry::Tick(tick(3, 2 * SECOND)), &mut out);
-    state.apply(&plan, 4, &Entry::Clock(1_000 * SECOND), &mut out);
+    state.apply(&plan, 4, &clock(1_000 * SECOND), &mut out);
     state.apply(&plan, 5, &Entry::End, &mut out);
     assert_eq!(out, Outcomes::default());
     assert_eq!((state.ledger().rejected, state.ledger().aggregated), (1, 2));

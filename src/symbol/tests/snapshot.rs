@@ -5,6 +5,7 @@ use feeds::tick::{Event, Quote, Tick, Trade};
 use feeds::venue::DuplicateKey;
 use proptest::prelude::*;
 
+use super::clock;
 use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::symbol::{Entry, Outcomes, SymbolState};
 use crate::window::Plan;
@@ -29,7 +30,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
     (key(), key()).prop_map(|(trades, quotes)| Kind { trades, quotes })
 }
 
-fn apply(state: &mut SymbolState, plan: &Plan, number: u64, step: &Step, out: &mut Outcomes) {
+pub(crate) fn apply(state: &mut SymbolState, plan: &Plan, number: u64, step: &Step, out: &mut Outcomes) {
     let tick = |ts, event| Tick::new(SymbolId(0), ts, Some(ts), event);
     if number % 9 < 2 {
         let (since, channels) = (state.frontier().saturating_sub(3), Channels::from_bits(number as u8));
@@ -50,7 +51,7 @@ fn apply(state: &mut SymbolState, plan: &Plan, number: u64, step: &Step, out: &m
             tick.timed = *timed;
             state.apply(plan, number, &Entry::Tick(tick), out);
         }
-        Step::Clock(frontier) => state.apply(plan, number, &Entry::Clock(*frontier), out),
+        Step::Clock(frontier) => state.apply(plan, number, &clock(*frontier), out),
         Step::End => state.apply(plan, number, &Entry::End, out),
     }
 }

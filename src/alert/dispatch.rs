@@ -1,0 +1,248 @@
+//! What is decided about alerts in one order, behind all symbols: rules over several of them, silences, inhibition.
+//!
+//! It hears of what the symbols' judges exported by entry and symbol, so what it says depends on no thread and no epoch.
+//!
+//! # Bytes
+//! Version 1; the number of the book u64; each rule over several symbols ([`super::crossing`]); the episodes that are
+//! not over: a list of (id 16 bytes, rule, symbol, 1 if it fires, option of what suppresses it).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use feeds::time::Nanos;
+
+use super::crossing::{Crossing, News};
+use super::judge::{Export, Judged};
+use super::rulebook::{Books, RuleBook};
+use super::{Alert, AlertId, State};
+use crate::codec::{CodecError, Put, Reader};
+use crate::config::rules::Common;
+
+const VERSION: u8 = 1;
+
+/// An episode that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Standing {
+    rule: String,
+    symbol: String,
+    is_firing: bool,
+    suppressed: Option<String>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Dispatch {
+    book: Option<Arc<RuleBook>>,
+    crossings: Vec<Crossing>,
+    standing: BTreeMap<AlertId, Standing>,
+    idle: Nanos,
+}
+
+/// Has `dispatch` take what symbols said, under the books that came into force: the entry, the number and the text of each.
+pub fn take(
+    dispatch: &mut Dispatch,
+    said: Vec<(&str, Judged)>,
+    changes: &[(u64, u32, String)],
+    books: &Books,
+) -> Vec<Alert> {
+    if said.is_empty() && changes.is_empty() {
+        return Vec::new();
+    }
+    let changes = changes.iter().filter_map(|(at, number, _)| Some((*at, books.get(*number)?)));
+    let changes: Vec<(u64, Arc<RuleBook>)> = changes.collect();
+    dispatch.take(said, &changes)
+}
+
+/// Something that happened at an entry.
+enum Event<'a> {
+    Rules(&'a Arc<RuleBook>),
+    Final(&'a Export),
+    Watermark(Nanos),
+    Told(Alert),
+}
+
+impl Dispatch {
+    /// Under the rules of `book`. A member that lags by more than `idle` is passed over.
+    #[must_use]
+    pub fn new(book: Option<Arc<RuleBook>>, idle: Nanos) -> Dispatch {
+        let crossings = book.as_ref().map(crossings).unwrap_or_default();
+        Dispatch { book, crossings, standing: BTreeMap::new(), idle }
+    }
+
+    /// Takes what the symbols of an epoch said, and the books that came into force in it, with their entries. All
+    /// alerts, in their order in the log.
+    pub fn take(&mut self, said: Vec<(&str, Judged)>, books: &[(u64, Arc<RuleBook>)]) -> Vec<Alert> {
+        let mut events: Vec<(u64, &str, u8, Option<Nanos>, Event<'_>)> = Vec::new();
+        for (at, book) in books {
+            events.push((*at, "", 0, None, Event::Rules(book)));
+        }
+        let mut told = Vec::new();
+        for (symbol, judged) in &said {
+            for export in &judged.exports {
+                events.push((export.number, symbol, 2, export.received_at, Event::Final(export)));
+            }
+            for &(number, received_at, watermark) in &judged.watermarks {
+                events.push((number, symbol, 3, received_at, Event::Watermark(watermark)));
+            }
+        }
+        for (symbol, judged) in &said {
+            told.extend(judged.alerts.iter().map(|alert| (*symbol, alert.clone())));
+        }
+        for (symbol, alert) in told {
+            events.push((alert.number, symbol, 1, alert.fired_at, Event::Told(alert)));
+        }
+        // What one symbol said of one entry is in order already: stable.
+        events.sort_by(|a, b| (a.0, a.2 == 3, a.1, a.2).cmp(&(b.0, b.2 == 3, b.1, b.2)));
+        let mut alerts = Vec::new();
+        for (number, symbol, _, received_at, event) in events {
+            let mut new = Vec::new();
+            match event {
+                Event::Rules(book) => self.replace(book, number, &mut new),
+                Event::Told(alert) => new.push(alert),
+                Event::Final(export) => {
+                    self.hear(symbol, &News::Final(export), (number, received_at), &mut new)
+                }
+                Event::Watermark(at) => {
+                    self.hear(symbol, &News::Watermark(at), (number, received_at), &mut new)
+                }
+            }
+            for mut alert in new {
+                self.suppress(&mut alert);
+                alerts.push(alert);
+            }
+        }
+        alerts
+    }
+
+    fn hear(&mut self, symbol: &str, news: &News<'_>, at: (u64, Option<Nanos>), out: &mut Vec<Alert>) {
+        for crossing in &mut self.crossings {
+            crossing.hear(symbol, news, at, self.idle, out);
+        }
+    }
+
+    /// Another book: rules that are in both go on, the others end.
+    fn replace(&mut self, book: &Arc<RuleBook>, number: u64, out: &mut Vec<Alert>) {
+        let mut old = std::mem::take(&mut self.crossings);
+        for mut crossing in old.extract_if(.., |it| book.rules().iter().all(|rule| rule.text != it.text())) {
+            crossing.end((number, None), out);
+        }
+        self.crossings = crossings(book);
+        for crossing in &mut self.crossings {
+            if let Some(was) = old.iter().find(|was| was.text() == crossing.text()) {
+                crossing.go_on_from(was);
+            }
+        }
+        self.book = Some(Arc::clone(book));
+    }
+
+    /// Notes what the episode has come to, and whether people are to be told.
+    fn suppress(&mut self, alert: &mut Alert) {
+        alert.suppressed = match (alert.state, self.standing.get(&alert.id)) {
+            // Who was not told that it fires is not told that it ends.
+            (State::Resolved, Some(standing)) => standing.suppressed.clone(),
+            _ => self.reason(alert),
+        };
+        if alert.state == State::Resolved {
+            self.standing.remove(&alert.id);
+            return;
+        }
+        let standing = Standing {
+            rule: alert.rule.clone(),
+            symbol: alert.symbol.clone(),
+            is_firing: alert.state == State::Firing,
+            suppressed: alert.suppressed.clone(),
+        };
+        self.standing.insert(alert.id, standing);
+    }
+
+    fn reason(&self, alert: &Alert) -> Option<String> {
+        let spec = self.book.as_ref()?.spec();
+        let (rule, symbol, at) = (alert.rule.as_str(), alert.symbol.as_str(), alert.event_time);
+        let silence = spec
+            .silences
+            .iter()
+            .find(|it| it.of.matches(rule, symbol) && it.from.is_none_or(|from| from <= at) && at < it.until);
+        if let Some(silence) = silence {
+            return Some(format!("silence:{}", silence.name));
+        }
+        for inhibition in spec.inhibitions.iter().filter(|it| it.target.matches(rule, symbol)) {
+            let inhibits = |(id, standing): &(&AlertId, &Standing)| {
+                standing.is_firing
+                    && **id != alert.id
+                    && inhibition.source.matches(&standing.rule, &standing.symbol)
+                    && are_equal(inhibition.equal, &standing.symbol, symbol)
+            };
+            if let Some((_, source)) = self.standing.iter().find(inhibits) {
+                return Some(format!("inhibited:{}", source.rule));
+            }
+        }
+        None
+    }
+
+    /// Appends its bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(VERSION);
+        out.put_u64(self.book.as_ref().map_or(0, |book| u64::from(book.number())));
+        self.crossings.iter().for_each(|crossing| crossing.encode(out));
+        out.put_u64(self.standing.len() as u64);
+        for (id, standing) in &self.standing {
+            out.extend(id.0);
+            out.put_bytes(standing.rule.as_bytes());
+            out.put_bytes(standing.symbol.as_bytes());
+            out.put_u8(u8::from(standing.is_firing));
+            out.put_u8(u8::from(standing.suppressed.is_some()));
+            if let Some(why) = &standing.suppressed {
+                out.put_bytes(why.as_bytes());
+            }
+        }
+    }
+
+    /// Reads what [`Dispatch::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the bytes are no dispatch, or one of a book that is not there.
+    pub fn decode(books: &Books, idle: Nanos, bytes: &[u8]) -> Result<Dispatch, CodecError> {
+        let mut from = Reader::new(bytes);
+        if from.u8()? != VERSION {
+            return Err(CodecError::Invalid);
+        }
+        let book = match u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid)? {
+            0 => None,
+            number => Some(books.get(number).ok_or(CodecError::Invalid)?),
+        };
+        let mut dispatch = Dispatch::new(book, idle);
+        for crossing in &mut dispatch.crossings {
+            crossing.decode(&mut from)?;
+        }
+        for _ in 0..from.u64()? {
+            let mut id = [0; 16];
+            for byte in &mut id {
+                *byte = from.u8()?;
+            }
+            let (rule, symbol) = (text(&mut from)?, text(&mut from)?);
+            let is_firing = from.u8()? == 1;
+            let suppressed = if from.u8()? == 1 { Some(text(&mut from)?) } else { None };
+            dispatch.standing.insert(AlertId(id), Standing { rule, symbol, is_firing, suppressed });
+        }
+        if from.is_empty() { Ok(dispatch) } else { Err(CodecError::Invalid) }
+    }
+}
+
+/// True if two alerts have in common what they have to.
+fn are_equal(common: Common, one: &str, other: &str) -> bool {
+    let venue = |symbol: &str| symbol.split(':').next().map(str::to_owned);
+    match common {
+        Common::Nothing => true,
+        Common::Symbol => one == other,
+        Common::Venue => venue(one) == venue(other),
+    }
+}
+
+fn crossings(book: &Arc<RuleBook>) -> Vec<Crossing> {
+    let places = (0..book.rules().len()).filter(|&place| book.rules()[place].is_cross());
+    places.map(|place| Crossing::new(book, place)).collect()
+}
+
+fn text(from: &mut Reader<'_>) -> Result<String, CodecError> {
+    std::str::from_utf8(from.bytes()?).map(str::to_owned).map_err(|_| CodecError::Invalid)
+}

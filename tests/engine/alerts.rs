@@ -1,0 +1,164 @@
+//! Alerts of a live run, of the replay of its recording, and of a run that was resumed, are one sequence.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use feeds::time::SECOND;
+use proptest::prelude::*;
+use tapedeck::alert::{Alert, State};
+use tapedeck::clock;
+use tapedeck::config::{Catalogue as Names, Config, RulesSpec};
+use tapedeck::feed::delivery::Delivery;
+use tapedeck::live::recorder::Recorder;
+use tapedeck::live::{Deck, LiveOptions};
+use tapedeck::replay::ReplayOptions;
+use tapedeck::schema::alerts;
+use tapedeck::store::Store;
+use tapedeck::tape::Cut;
+
+use crate::live::{deliveries, live_options, recording};
+use crate::made::{Kind, config, made};
+use crate::support::{assert_same, dump_of, dumped, lines, memory, options, run};
+
+fn log(store: &Arc<dyn Store>) -> Vec<(u64, Alert)> {
+    alerts::scan(&**store, 1).map(Result::unwrap).collect()
+}
+
+/// A live run under `options`, with `rules` coming into force in the middle of it.
+fn run_live(folder: &std::path::Path, seed: u64, options: &LiveOptions, rules: &str) -> Arc<dyn Store> {
+    let store = memory();
+    let recorder = Recorder::start(folder, clock::wall()).unwrap();
+    let mut deck = Deck::start(&store, options, Some(recorder)).unwrap();
+    let mut deliveries = deliveries(seed, 1_500);
+    let middle = deliveries.len() / 2;
+    deliveries.insert(middle, Delivery::Rules { text: rules.to_owned(), received_at: 0 });
+    let in_all = deliveries.len();
+    for (number, delivery) in deliveries.into_iter().enumerate() {
+        deck.take(delivery, number % 3 != 0 && number + 1 < in_all).unwrap();
+    }
+    deck.stop().unwrap();
+    store
+}
+
+/// The rules of the tests but for the first, which so ends, and the second, which is changed.
+fn other_rules() -> String {
+    let config = config(true);
+    let mut spec = config.rules.clone();
+    spec.rules.remove(0);
+    spec.rules[0].hold = SECOND;
+    spec.text()
+}
+
+/// Otherwise none of these tests would say much.
+#[test]
+fn every_rule_of_the_tests_fires_and_resolves() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = run_live(folder.path(), 5, &live_options(2, Cut::Adaptive), &other_rules());
+    let log = log(&store);
+    let seen: BTreeSet<(String, State)> =
+        log.iter().map(|(_, alert)| (alert.rule.clone(), alert.state)).collect();
+    for rule in &config(true).rules.rules {
+        for state in [State::Firing, State::Resolved] {
+            assert!(seen.contains(&(rule.name.clone(), state)), "{} {}", rule.name, state.name());
+        }
+    }
+    assert!(log.iter().any(|(_, alert)| alert.suppressed.as_deref() == Some("silence:some")));
+    assert!(log.iter().any(|(_, alert)| alert.suppressed.as_deref() == Some("inhibited:quiet")));
+    let numbers: Vec<u64> = log.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=log.len() as u64).collect::<Vec<_>>(), "no holes");
+    assert!(log.is_sorted_by_key(|(_, alert)| alert.number), "in the order of the tape");
+}
+
+/// An id has one episode: it is told to be pending at most once, fires at most once, and is resolved at most once, in
+/// this order.
+#[test]
+fn the_steps_of_an_episode_come_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = run_live(folder.path(), 6, &live_options(1, Cut::Adaptive), &other_rules());
+    let mut last = std::collections::BTreeMap::new();
+    for (number, alert) in log(&store) {
+        let before = last.insert(alert.id, alert.state);
+        assert!(before.is_none_or(|before| before < alert.state), "alert {number}: {alert:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5))]
+
+    #[test]
+    fn a_recording_has_its_rules_and_gives_the_same_alerts(seed in any::<u64>(), epochs in any::<u64>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = run_live(folder.path(), seed, &live_options(2, Cut::Adaptive), &other_rules());
+        let live = dumped(&store);
+        let files = recording(folder.path());
+        let mut windows_only = config(true);
+        windows_only.rules = RulesSpec::default();
+        for (workers, cut) in [(1, Cut::Adaptive), (2, Cut::Random(epochs)), (8, Cut::Every(7))] {
+            let replay = ReplayOptions { config: windows_only.clone(), workers, cut, ..options() };
+            let replayed = memory();
+            run(&replayed, &files, &replay);
+            assert_same(&dumped(&replayed), &live, "the replay");
+            let stripped = |log: Vec<(u64, Alert)>| -> Vec<Vec<u8>> {
+                // Tape numbers are those of the run: the same here, too.
+                log.iter().map(|(_, alert)| alerts::encode(alert)).collect()
+            };
+            prop_assert_eq!(stripped(log(&replayed)), stripped(log(&store)));
+        }
+    }
+}
+
+/// Rules that are given take the place of those of the recording.
+#[test]
+fn other_rules_may_be_put_to_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    run_live(folder.path(), 9, &live_options(2, Cut::Adaptive), &other_rules());
+    let files = recording(folder.path());
+    let mut own = config(true);
+    let text = "[[rules]]\nname = 'mine'\nwhen = 'trades[1s, -1] > 1'\n";
+    own.rules = RulesSpec::parse("mine", text, &own.windows).unwrap();
+    let dump = dump_of(&files, &ReplayOptions { config: own, ..options() });
+    let alerts = lines(&dump, "alert,");
+    assert!(!alerts.is_empty() && alerts.iter().all(|line| line.split(',').nth(3) == Some("mine")));
+}
+
+/// Rules are none of a window's business.
+#[test]
+fn windows_are_the_same_without_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = made(Kind::Capture, 11, 1_500).whole(folder.path());
+    let mut bare = config(true);
+    bare.rules = RulesSpec::default();
+    let with = dump_of(&files, &ReplayOptions { config: config(true), ..options() });
+    let without = dump_of(&files, &ReplayOptions { config: bare, ..options() });
+    assert!(!lines(&with, "alert,").is_empty());
+    let others = |dump: &str| dump.lines().filter(|line| !line.starts_with("alert,")).count();
+    assert_eq!(others(&with), others(&without));
+    assert_eq!(lines(&with, "window,"), lines(&without, "window,"));
+    assert_eq!(lines(&with, "ledger,"), lines(&without, "ledger,"));
+}
+
+/// A run that goes on under other rules says so on its tape, and ends what is no longer watched for.
+#[test]
+fn a_run_that_goes_on_with_other_rules_resolves_what_fired() {
+    let store = memory();
+    let first = LiveOptions { config: always("one"), ..live_options(1, Cut::Adaptive) };
+    let mut deck = Deck::start(&store, &first, None).unwrap();
+    for delivery in deliveries(3, 300) {
+        deck.take(delivery, false).unwrap();
+    }
+    deck.stop().unwrap();
+    let fired = log(&store).len();
+    assert!(fired > 0);
+    let second = LiveOptions { config: always("two"), ..live_options(1, Cut::Adaptive) };
+    Deck::start(&store, &second, None).unwrap().stop().unwrap();
+    let log = log(&store);
+    let resolved = log[fired..].iter().filter(|(_, alert)| alert.state == State::Resolved).count();
+    assert_eq!((resolved, log.len()), (fired, 2 * fired), "each that fired");
+}
+
+/// A rule that fires for ever once there is a trade.
+fn always(name: &str) -> Config {
+    let text = format!("[[windows]]\nname = '1s'\n[[rules]]\nname = '{name}'\nwhen = 'price > 0'\n");
+    Config::parse("made", &text, &Names::built_in()).unwrap()
+}
