@@ -58,7 +58,7 @@ enum Event<'a> {
     Rules(&'a Arc<RuleBook>),
     Final(&'a Export),
     Watermark(Nanos),
-    Told(Alert),
+    Told(Box<Alert>),
 }
 
 impl Dispatch {
@@ -89,7 +89,7 @@ impl Dispatch {
             told.extend(judged.alerts.iter().map(|alert| (*symbol, alert.clone())));
         }
         for (symbol, alert) in told {
-            events.push((alert.number, symbol, 1, alert.fired_at, Event::Told(alert)));
+            events.push((alert.number, symbol, 1, alert.fired_at, Event::Told(Box::new(alert))));
         }
         // What one symbol said of one entry is in order already: stable.
         events.sort_by(|a, b| (a.0, a.2 == 3, a.1, a.2).cmp(&(b.0, b.2 == 3, b.1, b.2)));
@@ -98,7 +98,7 @@ impl Dispatch {
             let mut new = Vec::new();
             match event {
                 Event::Rules(book) => self.replace(book, number, &mut new),
-                Event::Told(alert) => new.push(alert),
+                Event::Told(alert) => new.push(*alert),
                 Event::Final(export) => {
                     self.hear(symbol, &News::Final(export), (number, received_at), &mut new)
                 }

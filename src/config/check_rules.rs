@@ -11,9 +11,9 @@ use super::nearest::{advice, nearest};
 use super::raw::Text;
 use super::raw_rules::{RawInhibition, RawRule, RawRules, RawSelector, RawSilence};
 use super::rules::{Common, InhibitionSpec, RuleSpec, RulesSpec, Selector, SilenceSpec};
-use crate::alert::Severity;
 use super::validate::Checker;
 use super::{WindowSpec, limits};
+use crate::alert::Severity;
 use crate::rule::{Compiler, Names, Problem, Reads};
 use crate::window::plan::Window;
 

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::rules::{Common, InhibitionSpec, RuleSpec, RulesSpec, Selector, Severity, SilenceSpec};
+use super::rules::{Common, InhibitionSpec, RuleSpec, RulesSpec, Selector, SilenceSpec};
 use super::*;
+use crate::alert::Severity;
 
 fn windows() -> Vec<WindowSpec> {
     standard_windows(&Catalogue::built_in())

@@ -31,7 +31,7 @@ use crate::config::{Config, Durability};
 use crate::feed::backfill::Wanted;
 use crate::feed::delivery::Delivery;
 use crate::feed::intake::Intake;
-use crate::replay::plan::{self, Mode, PlanError};
+use crate::replay::plan::{self, Job, Mode, PlanError};
 use crate::schema::alerts;
 use crate::source::SourceOptions;
 use crate::store::{Batch, Family, Store, StoreError};
@@ -109,14 +109,7 @@ impl Deck {
         recorder: Option<Recorder>,
     ) -> Result<Deck, LiveError> {
         let plan = Arc::new(plan::plan_of(&options.config));
-        // With another configuration the snapshots cannot be read; that is told below.
-        if let Some(last) = plan::runs(&**store)?.pop()
-            && last.config == options.config.canonical()
-            && let Some(recovered) = recover(store, &plan, &last, &plan::books(&**store, &plan)?)?
-        {
-            let Recovered { entries, applied, faults } = &recovered;
-            tracing::warn!(entries, applied, ?faults, "the last run ended without a checkpoint: recovered");
-        }
+        recover_last(store, &plan, &options.config)?;
         let job = plan::job(store, &plan, &options.config, &[], &SourceOptions::default(), Mode::Live)?;
         let engine = &options.config.engine;
         let (first, applied) = (job.run.first, job.run.applied);
@@ -127,12 +120,7 @@ impl Deck {
         let heard = AlertBoard::default();
         let at = (job.run.number, first.saturating_sub(1));
         let pulse = Pulse::new(at, credit.clone(), board.clone(), heard.clone());
-        for fault in quarantine::stored(&**store)? {
-            if let Some(member) = job.members.get(fault.symbol as usize) {
-                let symbol = member.joined.symbol.clone();
-                board.fault(Fault { symbol, number: fault.number, cause: fault.cause });
-            }
-        }
+        show_faults(&**store, &job, &board)?;
         let generation = generation::begin(&**store, job.run.applied)?.number;
         let mut begun = Batch::default();
         begun.put(Family::Meta, job.run.key(), job.run.encode());
@@ -266,4 +254,27 @@ impl Deck {
         recorded?;
         Ok(summary)
     }
+}
+
+/// Recovers the last run, if it died. With another configuration its snapshots cannot be read, which is told later.
+fn recover_last(store: &Arc<dyn Store>, plan: &Plan, config: &Config) -> Result<(), LiveError> {
+    let Some(last) = plan::runs(&**store)?.pop().filter(|last| last.config == config.canonical()) else {
+        return Ok(());
+    };
+    let books = plan::books(&**store, plan)?;
+    if let Some(Recovered { entries, applied, faults }) = recover(store, plan, &last, &books)? {
+        tracing::warn!(entries, applied, ?faults, "the last run ended without a checkpoint: recovered");
+    }
+    Ok(())
+}
+
+/// Shows the symbols that are out of service since earlier runs.
+fn show_faults(store: &dyn Store, job: &Job, board: &FigureBoard) -> Result<(), LiveError> {
+    for fault in quarantine::stored(store)? {
+        if let Some(member) = job.members.get(fault.symbol as usize) {
+            let symbol = member.joined.symbol.clone();
+            board.fault(Fault { symbol, number: fault.number, cause: fault.cause });
+        }
+    }
+    Ok(())
 }

@@ -39,6 +39,11 @@ impl Windows {
         let start = plan.levels()[level].start_of(self.frontier);
         let reading = self.read(plan, level, start);
         let exists = !reading.pane.is_empty();
-        exists.then(|| Standing { start, until: reading.until, pane: reading.pane, carried: reading.carried })
+        exists.then_some(Standing {
+            start,
+            until: reading.until,
+            pane: reading.pane,
+            carried: reading.carried,
+        })
     }
 }
