@@ -13,7 +13,7 @@ use feeds::tick::{Quote, Trade};
 use feeds::time::Nanos;
 
 use super::Alert;
-use super::episode::{Episode, Step};
+use super::episode::Episode;
 use super::facts::{Facts, LiveWindow};
 use super::history::{History, Mark};
 use super::rulebook::{Rule, RuleBook};
@@ -80,7 +80,7 @@ impl Kept {
     }
 
     /// When time alone changes something.
-    fn deadline(&self, rule: &Rule) -> Nanos {
+    pub(super) fn deadline(&self, rule: &Rule) -> Nanos {
         let absence = rule.when.deadline(&self.when).unwrap_or(Nanos::MAX);
         absence.min(self.episode.deadline().unwrap_or(Nanos::MAX))
     }
@@ -163,8 +163,8 @@ pub struct Judge {
     /// The watermark that was told last. (To tell it again changes nothing.)
     told: Nanos,
     /// No deadline of a rule over final windows is before this; nor of any other.
-    closed_due: Nanos,
-    live_due: Nanos,
+    pub(super) closed_due: Nanos,
+    pub(super) live_due: Nanos,
 }
 
 impl PartialEq for Judge {
@@ -439,75 +439,6 @@ impl Judge {
             self.judge(place, sight, end, out);
         }
         closed
-    }
-
-    /// Passes the deadlines of rules over final windows before `time`, or up to it.
-    fn pass_closed(&mut self, sight: &Sight<'_>, time: Nanos, inclusive: bool, out: &mut Judged) {
-        let is_past = |due: Nanos| if inclusive { due <= time } else { due < time };
-        while is_past(self.closed_due) {
-            let first = self.first_due(true);
-            match first {
-                Some((due, place)) if is_past(due) => self.pass(place, sight, due, out),
-                _ => break,
-            }
-        }
-    }
-
-    fn pass_live(&mut self, sight: &Sight<'_>, time: Nanos, out: &mut Judged) {
-        while time >= self.live_due {
-            match self.first_due(false) {
-                Some((due, place)) if due <= time => {
-                    self.look(sight, due);
-                    self.pass(place, sight, due, out);
-                }
-                _ => break,
-            }
-        }
-    }
-
-    /// The first deadline of the rules over final windows, or of the others; sets from when on to look again.
-    fn first_due(&mut self, is_closed: bool) -> Option<(Nanos, usize)> {
-        let mut first: Option<(Nanos, usize)> = None;
-        for (place, kept) in self.kept.iter().enumerate() {
-            let rule = &self.book.rules()[kept.rule];
-            if is_closed == (rule.is_closed() && rule.at_close_of.is_none()) {
-                let due = kept.deadline(rule);
-                if due != Nanos::MAX && first.is_none_or(|(least, _)| due < least) {
-                    first = Some((due, place));
-                }
-            }
-        }
-        let due = first.map_or(Nanos::MAX, |(due, _)| due);
-        if is_closed {
-            self.closed_due = due
-        } else {
-            self.live_due = due
-        }
-        first
-    }
-
-    pub(super) fn reckon(&mut self) {
-        self.first_due(true);
-        self.first_due(false);
-    }
-
-    /// The deadline `due` of a rule has come.
-    fn pass(&mut self, place: usize, sight: &Sight<'_>, due: Nanos, out: &mut Judged) {
-        let kept = &mut self.kept[place];
-        let rule = &self.book.rules()[kept.rule];
-        let mut steps: [Option<Step>; 2] = [None, None];
-        if rule.when.deadline(&kept.when) == Some(due) {
-            let holds = rule.when.pass(due, &mut kept.when) == Some(true);
-            steps[0] = kept.episode.judge(&rule.terms, due, holds, rule.until.as_ref().map(|_| false));
-        }
-        if kept.episode.deadline().is_some_and(|at| at <= due) {
-            steps[1] = kept.episode.pass();
-        }
-        for step in steps.into_iter().flatten() {
-            let alert = self.alert(place, &step, sight);
-            out.alerts.push(alert);
-        }
-        self.reckon();
     }
 
     /// Reads what is of now.

@@ -4,6 +4,7 @@
 //! episode share their [`AlertId`]. A [`Cursor`] is a place in the log.
 
 mod crossing;
+mod deadlines;
 pub mod dispatch;
 pub mod episode;
 mod facts;

@@ -7,12 +7,14 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use feeds::frame::FrameCounts;
 use feeds::symbol::Symbol;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 
 use super::alerts::AlertBoard;
+use super::audit::audit;
 use super::checkpoint::Checkpoint;
 use super::figures::{FigureBoard, Figures};
 use super::journal::{Journal, keep_ticks};
+use super::missing::want;
 use super::quarantine::OutOfService;
 use super::repairs::repair;
 use super::writer::{Durability, Order, Written, write_all};
@@ -30,8 +32,6 @@ use crate::schema::run::{Progress, Run};
 use crate::schema::ticks::Chunk;
 use crate::source::NewInput;
 use crate::store::{Batch, Family, Store, StoreError};
-use crate::symbol::GapChange;
-use crate::symbol::duplicates::Hole;
 use crate::symbol::ledger::Ledger;
 use crate::tape::Epoch;
 use crate::window::Plan;
@@ -286,7 +286,9 @@ impl OrderedStage {
             let earlier: Vec<&ShareResult> = self.checkpoint.results.iter().filter(of_symbol).collect();
             repair(result, &earlier, &*self.store, &self.plan)?;
         }
-        self.want(&results);
+        if let Some(wanted) = &self.wanted {
+            want(wanted, &self.symbols, &results);
+        }
         for input in &work.epoch.inputs {
             self.open(input);
         }
@@ -334,21 +336,6 @@ impl OrderedStage {
         let first = self.run.alerts + 1;
         self.run.alerts += alerts.len() as u64;
         (first..).zip(alerts).collect()
-    }
-
-    /// Tells which trades are missing. Where that finds no room they stay missing, as the gaps say.
-    fn want(&self, results: &[ShareResult]) {
-        let Some(wanted) = &self.wanted else { return };
-        for result in results.iter().filter(|result| !result.gaps.is_empty()) {
-            let Some(symbol) = self.symbols.get(result.symbol as usize) else { continue };
-            for Hole { first, last, after, before, .. } in left_open(&result.gaps) {
-                let gap = Wanted { symbol: symbol.clone(), first, last, after, before };
-                // Where nobody is there to ask, as in a run without feeds, there is nothing to tell.
-                if let Err(TrySendError::Full(_)) = wanted.try_send(gap) {
-                    tracing::warn!(%symbol, first, last, "too many gaps wait: it is not asked for and stays missing");
-                }
-            }
-        }
     }
 
     /// A connection opened.
@@ -431,7 +418,7 @@ impl OrderedStage {
         self.run.applied = self.run.applied.max(epoch.end - 1);
         self.run.ticks = self.run.ticks_before + epoch.ticks_so_far;
         self.run.progress = if epoch.ended { Progress::Complete } else { Progress::Unfinished };
-        let ledger = self.audit()?;
+        let ledger = audit(&self.ledgers, &self.counts, &self.run)?;
         if let Some((key, value)) = self.chunk.as_mut().and_then(Chunk::take) {
             self.checkpoint.chunks.push((key, value));
         }
@@ -489,25 +476,6 @@ impl OrderedStage {
         venues
     }
 
-    /// Holds the ledgers against each other; the ledger of all symbols.
-    fn audit(&self) -> Result<Ledger, CommitError> {
-        let fail = |what| Err(CommitError::Ledger { number: self.run.applied, what });
-        let mut total = Ledger::default();
-        for (symbol, ledger) in self.ledgers.iter().enumerate() {
-            if !ledger.adds_up() {
-                return fail(format!("symbol {symbol} has {ledger:?}"));
-            }
-            total.merge(ledger);
-        }
-        if total.received != self.run.ticks {
-            return fail(format!("the tape has {} ticks, the symbols {}", self.run.ticks, total.received));
-        }
-        match self.counts.iter().position(|counts| !counts.adds_up()) {
-            Some(input) => fail(format!("input {input} has {:?}", self.counts[input])),
-            None => Ok(total),
-        }
-    }
-
     fn summary(mut self) -> Summary {
         for ledger in &self.ledgers {
             self.summary.ledger.merge(ledger);
@@ -518,17 +486,4 @@ impl OrderedStage {
         self.summary.feeds = feeds.map(|(feed, counts)| feed.with(counts)).collect();
         self.summary
     }
-}
-
-/// The holes that these changes open and do not close again. (Each trade that fills one closes it and opens what is left.)
-fn left_open(changes: &[GapChange]) -> Vec<Hole> {
-    let mut open: Vec<Hole> = Vec::new();
-    for change in changes {
-        match change {
-            GapChange::Opened(hole) => open.push(*hole),
-            GapChange::Closed(first) => open.retain(|hole| hole.first != *first),
-            GapChange::Out(_) | GapChange::Back(_) => {}
-        }
-    }
-    open
 }

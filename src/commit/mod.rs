@@ -5,10 +5,12 @@
 //! snapshots, ledgers and the number itself, all or nothing.
 
 pub mod alerts;
+mod audit;
 pub mod checkpoint;
 pub mod committer;
 pub mod figures;
 pub mod journal;
+mod missing;
 pub mod quarantine;
 pub mod recovery;
 mod repairs;
