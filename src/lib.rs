@@ -44,6 +44,8 @@ pub mod query;
 
 pub mod output;
 
+pub mod sink;
+
 pub mod view;
 
 pub mod serve;

@@ -27,6 +27,7 @@ use crate::live::service::{self, Service, Watch};
 use crate::live::{Deck, LiveOptions};
 use crate::replay::stop::Stop;
 use crate::serve::{self, Bound, Server};
+use crate::sink::{Means, Sinks};
 use crate::store::open_writer;
 use crate::tape::Cut;
 use crate::view::{Facts, Viewer};
@@ -55,11 +56,16 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let deck =
         Deck::start(&store, &options, recorder.map_err(anyhow::Error::from)?).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
-    let shown = show(bound, Viewer::new(deck.pulse(), store, facts), Vec::new())?;
+    let means = Means { ca: service.ca.clone() };
+    let sinks = Sinks::start(&options.config.sinks, &means, &store, deck.pulse().alerts());
+    let sinks = sinks.map_err(anyhow::Error::from)?;
+    let viewer = Viewer::new(deck.pulse(), store, facts).telling(sinks.pulses());
+    let shown = show(bound, viewer, Vec::new())?;
     if let Some(server) = &shown.server {
         let _ = writeln!(io::stderr(), "{}", place(server));
     }
     let summary = service::run(service, deck, &stop, Box::new(|_| {}));
+    sinks.stop();
     drop(shown);
     let summary = summary.map_err(anyhow::Error::from)?;
     let mut out = io::stdout();

@@ -87,6 +87,7 @@ fn view(symbols: usize) -> View {
     };
     let symbols = (0..symbols).map(|at| symbol(&format!("made:SYM{at:04}USDT"), at == 1)).collect();
     View {
+        sinks: Vec::new(),
         at: String::new(),
         status,
         connections: Vec::new(),

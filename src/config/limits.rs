@@ -191,6 +191,19 @@ pub const ALERTS_AT_ONCE: usize = 64;
 /// Alerts that are looked at for those.
 pub const ALERTS_LOOKED_AT_ONCE: usize = 4_096;
 
+/// Sinks of a configuration: each has a thread.
+pub const SINKS_MAX: usize = 16;
+/// Alerts that a sink is handed at once, where it takes several.
+pub const SINK_BATCH: usize = 64;
+/// How long an answer to an alert that was posted may take.
+pub const SINK_POST_WITHIN: Nanos = 10 * SECOND;
+/// Bytes of such an answer that are read; nobody looks at it.
+pub const SINK_ANSWER_BYTES: usize = 64 << 10;
+/// How long sinks may go on with what is committed when the run ends.
+pub const SINK_END_WITHIN: Nanos = 4 * SECOND;
+/// Longest secret to sign with.
+pub const SECRET_BYTES: u64 = 4_096;
+
 /// How old a picture of a live run may be when it is shown: two a second are as many as a person sees.
 pub const VIEW_EVERY: Nanos = SECOND / 2;
 /// How often the last ticks are handed from the run to whoever shows them.

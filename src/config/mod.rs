@@ -20,6 +20,7 @@ mod raw_rules;
 pub mod rules;
 #[cfg(test)]
 mod rules_tests;
+mod sinks;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -38,6 +39,7 @@ pub use glob::Glob;
 pub use listen::Listen;
 pub use problem::ConfigError;
 pub use rules::RulesSpec;
+pub use sinks::SinkSpec;
 
 use crate::stat;
 use crate::window::plan::Window;
@@ -61,6 +63,8 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// What is watched for. No part of [`Config::canonical`]: rules change no window.
     pub rules: RulesSpec,
+    /// Where alerts are told.
+    pub sinks: Vec<SinkSpec>,
 }
 
 /// `[engine]`. Durations are nanoseconds.
@@ -204,6 +208,7 @@ impl Config {
             instruments: Vec::new(),
             groups: Vec::new(),
             rules: RulesSpec::default(),
+            sinks: Vec::new(),
         }
     }
 

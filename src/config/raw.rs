@@ -12,6 +12,7 @@ use super::access::RawHttp;
 use super::nearest::nearest;
 use super::problem::Problems;
 use super::raw_rules::{self, RawRules};
+use super::sinks::RawSink;
 
 /// A text with its place.
 pub(super) type Text = Spanned<String>;
@@ -26,6 +27,7 @@ pub(super) struct Raw {
     pub(super) instruments: Vec<RawInstrument>,
     pub(super) groups: Vec<RawGroup>,
     pub(super) rules: RawRules,
+    pub(super) sinks: Vec<RawSink>,
 }
 
 /// `[engine]`.
@@ -86,7 +88,7 @@ pub(super) struct RawGroup {
 /// Reads `text`. What is wrong goes to `problems`; the rest is returned.
 pub(super) fn read(text: &str, problems: &Problems<'_>) -> Raw {
     let Some(document) = document(text, problems) else { return Raw::default() };
-    let mut sections = vec!["engine", "http", "feeds", "windows", "instruments", "groups"];
+    let mut sections = vec!["engine", "http", "feeds", "windows", "instruments", "groups", "sinks"];
     sections.extend(raw_rules::SECTIONS);
     let file = Section::new("the file", document.get_ref(), document.span(), &sections, problems);
     Raw {
@@ -104,6 +106,7 @@ pub(super) fn read(text: &str, problems: &Problems<'_>) -> Raw {
             .collect(),
         groups: file.tables("groups").into_iter().map(|(t, span)| group(t, span, problems)).collect(),
         rules: raw_rules::rules(&file, problems),
+        sinks: file.tables("sinks").into_iter().map(|(t, span)| RawSink::read(t, span, problems)).collect(),
     }
 }
 
@@ -319,7 +322,7 @@ impl<'a> Section<'a> {
         number.map(|number| Spanned::new(value.span(), number))
     }
 
-    fn boolean(&self, key: &str) -> Option<bool> {
+    pub(super) fn boolean(&self, key: &str) -> Option<bool> {
         let value = self.table.get(key)?;
         let truth = value.get_ref().as_bool();
         if truth.is_none() {

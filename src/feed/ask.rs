@@ -16,10 +16,10 @@ const TOO_OFTEN: Duration = Duration::from_secs(30);
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) why: String,
+pub(crate) struct Refusal {
+    pub(crate) why: String,
     /// How long the venue wants to be left alone.
-    pub(super) asked: Option<Duration>,
+    pub(crate) asked: Option<Duration>,
 }
 
 impl From<String> for Refusal {
@@ -66,7 +66,7 @@ pub(super) async fn ask(
 }
 
 /// What a status other than success says.
-pub(super) fn refused(status: u16, retry_after: Option<&str>, wall: Nanos) -> Refusal {
+pub(crate) fn refused(status: u16, retry_after: Option<&str>, wall: Nanos) -> Refusal {
     let asked = retry_after.and_then(|text| waiting_time(text, wall));
     let asked = asked.or_else(|| [403, 418, 429].contains(&status).then_some(TOO_OFTEN));
     Refusal { why: format!("refused with status {status}"), asked }

@@ -5,7 +5,7 @@
 
 pub mod actor;
 pub mod address;
-mod ask;
+pub(crate) mod ask;
 pub mod backfill;
 pub mod backoff;
 pub mod budget;

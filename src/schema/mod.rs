@@ -15,6 +15,7 @@
 //! | `meta` | `generation/` and its number u64 | each that rose, [`alerts`] |
 //! | `meta` | `boot` | [`boot`] |
 //! | `meta` | `dispatch` | [`crate::alert::dispatch`] |
+//! | `meta` | `sink/` and its name | [`sinks`] |
 //! | `meta` | `run/` and its number u32 | [`run`] |
 //! | `meta` | `rules/` and the number of the book u32 | [`rules`] |
 //! | `meta` | `symbol/` and its number u32 | [`symbols`] |
@@ -33,6 +34,7 @@ pub mod head;
 pub mod rows;
 pub mod rules;
 pub mod run;
+pub mod sinks;
 pub mod symbols;
 pub mod ticks;
 

@@ -38,6 +38,7 @@ pub(super) fn text(view: &View, figures: &Figures) -> Result<String, fmt::Error>
         registry.register(*name, *help, counters);
     }
     kinds(&mut registry, view);
+    sinks(&mut registry, view);
     let mut text = String::new();
     encode_registry(&mut text, &registry)?;
     latencies(&view.latency, &mut text)?;
@@ -177,6 +178,19 @@ fn streams(registry: &mut Registry, figures: &Figures) {
         counter.inc_by(read(count));
         registry.register(name, help, counter);
     }
+}
+
+fn sinks(registry: &mut Registry, view: &View) {
+    let of = |name: &str| vec![("sink", name.to_owned())];
+    let (delivered, failures) = (Counters::default(), Counters::default());
+    for sink in &view.sinks {
+        delivered.get_or_create(&of(&sink.name)).inc_by(sink.delivered);
+        failures.get_or_create(&of(&sink.name)).inc_by(sink.failures);
+    }
+    registry.register("sink_delivered", "Alerts that sinks told", delivered);
+    registry.register("sink_failures", "Attempts to tell alerts that failed", failures);
+    let behind = gauges(view.sinks.iter().map(|sink| (of(&sink.name), sink.behind)));
+    registry.register("sink_behind", "Alerts that are committed and not looked at yet", behind);
 }
 
 fn kinds(registry: &mut Registry, view: &View) {

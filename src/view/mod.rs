@@ -22,6 +22,7 @@ use crate::feed::ConnectionStatus;
 use crate::latency::Row;
 use crate::live::control::Command;
 use crate::live::pulse::Pulse;
+use crate::sink::SinkPulse;
 use crate::store::Store;
 
 pub use ready::unready;
@@ -55,6 +56,21 @@ pub struct View {
     pub symbols: Vec<SymbolView>,
     /// Its latencies, by stage and then venue.
     pub latency: Vec<LatencyView>,
+    /// Its sinks, in the order of the configuration.
+    pub sinks: Vec<SinkView>,
+}
+
+/// How one sink does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SinkView {
+    /// Its name.
+    pub name: String,
+    /// Alerts that it told, in this process.
+    pub delivered: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Alerts that are committed and that it has not looked at yet.
+    pub behind: u64,
 }
 
 /// How one connection does.
@@ -94,6 +110,7 @@ pub struct Viewer {
     store: Arc<dyn Store>,
     facts: Facts,
     control: Option<mpsc::Sender<Command>>,
+    sinks: Vec<Arc<SinkPulse>>,
     state: Mutex<State>,
 }
 
@@ -108,13 +125,19 @@ impl Viewer {
     /// Of the run behind `pulse`, which commits to `store`.
     #[must_use]
     pub fn new(pulse: Arc<Pulse>, store: Arc<dyn Store>, facts: Facts) -> Viewer {
-        Viewer { pulse, store, facts, control: None, state: Mutex::default() }
+        Viewer { pulse, store, facts, control: None, sinks: Vec::new(), state: Mutex::default() }
     }
 
     /// The same, of a run that takes commands at the other end of `control`.
     #[must_use]
     pub fn controlled(self, control: mpsc::Sender<Command>) -> Viewer {
         Viewer { control: Some(control), ..self }
+    }
+
+    /// The same, of a run whose alerts these sinks tell.
+    #[must_use]
+    pub fn telling(self, sinks: Vec<Arc<SinkPulse>>) -> Viewer {
+        Viewer { sinks, ..self }
     }
 
     /// Where the run takes commands, if it does.
@@ -173,6 +196,16 @@ impl Viewer {
             venues: status::venues(&asked.connections, &committed, state.stored.gaps()),
             symbols: symbols::symbols(&last, &asked.connections, &state.rates, &state.stored, wall),
             latency: committed.latencies.rows().into_iter().map(latency).collect(),
+            sinks: self.sinks.iter().map(|sink| self.sink(sink)).collect(),
+        }
+    }
+
+    fn sink(&self, sink: &SinkPulse) -> SinkView {
+        SinkView {
+            name: sink.name().to_owned(),
+            delivered: sink.delivered(),
+            failures: sink.failures(),
+            behind: self.pulse.alerts().head().saturating_sub(sink.place()),
         }
     }
 

@@ -81,6 +81,7 @@ const REGISTRIES: &[(&str, &str)] = &[
     ("feeds/src/venues", "impl Venue for "),
     ("feeds/src/formats", "impl Format for "),
     ("src/stat", ": Statistic"),
+    ("src/sink", "impl SinkKind for "),
 ];
 
 /// Every file says in its first line what it is for.

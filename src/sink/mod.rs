@@ -1,0 +1,104 @@
+//! Sinks: alerts leave for where people and other programs look.
+//!
+//! A sink follows the alert log like any other follower, and how far it came is kept in the database. It goes on where it
+//! was: each alert that it wants is told once at least, in the order of the log. What cannot be told is tried again for
+//! ever, and nobody else waits meanwhile. [`SINKS`] lists the kinds, `follow` has what all of them do.
+
+mod file;
+mod follow;
+pub mod hmac;
+mod stdout;
+#[cfg(test)]
+mod tests;
+mod webhook;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+pub use follow::{SinkPulse, Sinks};
+
+use crate::alert::{Alert, Cursor};
+use crate::config::SinkSpec;
+
+/// Why alerts could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// A file of the configuration is of no use.
+    #[error("cannot use {}: {why}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Telling failed, and may not the next time.
+    #[error("{why}")]
+    Failed {
+        /// What.
+        why: String,
+        /// How long whoever is told wants to be left alone.
+        asked: Option<Duration>,
+    },
+    /// No thread can be had.
+    #[error("no thread can be started for a sink")]
+    Thread(#[source] std::io::Error),
+}
+
+impl SinkError {
+    fn failed(why: impl std::fmt::Display) -> SinkError {
+        SinkError::Failed { why: why.to_string(), asked: None }
+    }
+}
+
+/// One alert to be told.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Its place in the log.
+    pub cursor: Cursor,
+    /// What happened.
+    pub alert: Alert,
+    /// The row of `query alerts` as a JSON object, without the line's end.
+    pub row: String,
+}
+
+/// Alerts on their way.
+pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + 'a>>;
+
+/// Where alerts are told.
+pub trait Sink: Send {
+    /// How many alerts it is handed at a time.
+    fn at_once(&self) -> usize;
+
+    /// Tells alerts in their order: all, or else none that counts. What fails is tried again with the same ones.
+    fn deliver<'a>(&'a mut self, alerts: &'a [Told]) -> Delivering<'a>;
+}
+
+/// What is given to a kind of sink beside its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    /// Certificates (PEM) of authorities that are trusted beside those that browsers trust.
+    pub ca: Vec<u8>,
+}
+
+/// A kind of sink.
+pub trait SinkKind: Sync {
+    /// Its name in configurations.
+    fn name(&self) -> &'static str;
+
+    /// What it does, in one line.
+    fn about(&self) -> &'static str;
+
+    /// The keys of its own that it takes, and whether it must have them.
+    fn keys(&self) -> &'static [(&'static str, bool)];
+
+    /// Makes one.
+    ///
+    /// # Errors
+    /// [`SinkError`] if it could never tell anything.
+    fn open(&self, spec: &SinkSpec, means: &Means) -> Result<Box<dyn Sink>, SinkError>;
+}
+
+/// All kinds.
+pub static SINKS: &[&dyn SinkKind] = &[&webhook::WEBHOOK, &file::FILE, &stdout::STDOUT];
