@@ -131,7 +131,7 @@ pub enum Misplaced {
     Generation {
         /// That of the log.
         generation: u64,
-        /// Up to here the log is the same as in the generation before.
+        /// Up to here the log is the same as in the cursor's generation.
         differs_from: u64,
     },
     /// What came behind it is not kept any more.
@@ -163,6 +163,17 @@ impl Extent {
             None => last(store)?,
         };
         Ok(Extent { generation, oldest: oldest.unwrap_or(head.saturating_add(1)), head })
+    }
+
+    /// The same, told to whoever comes with the cursor `after`: the log may differ from where it did first since then.
+    ///
+    /// # Errors
+    /// [`QueryError`] if that cannot be read.
+    pub fn told_to(mut self, store: &dyn Store, after: Option<Cursor>) -> Result<Extent, QueryError> {
+        if let Some(after) = after.filter(|after| after.generation < self.generation.number) {
+            self.generation.differs_from = self.generation.differs_since(store, after.generation)?;
+        }
+        Ok(self)
     }
 
     /// The cursor of the alert with this number.
@@ -200,7 +211,7 @@ pub fn rows<'a>(
     after: Option<Cursor>,
     filter: &'a AlertFilter,
 ) -> Result<(Vec<Column>, impl Iterator<Item = Result<Vec<Cell>>> + 'a), QueryError> {
-    let extent = Extent::read(store, None)?;
+    let extent = Extent::read(store, None)?.told_to(store, after)?;
     let after = extent.place(after).map_err(|misplaced| QueryError::Wrong(misplaced.to_string()))?;
     let rows = scan(store, after.saturating_add(1)).filter_map(move |read| match read {
         Ok((number, alert)) => filter.takes(&alert).then(|| Ok(row(extent.cursor(number), &alert))),

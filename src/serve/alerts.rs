@@ -68,6 +68,7 @@ pub(super) fn list(viewer: &Viewer, query: Option<&str>) -> Response {
 
 fn read(viewer: &Viewer, asked: &AskedAlerts) -> Result<Result<Response, Misplaced>, QueryError> {
     let extent = Extent::read(viewer.store(), Some(viewer.pulse().alerts().head()))?;
+    let extent = extent.told_to(viewer.store(), asked.after)?;
     let after = match extent.place(asked.after) {
         Ok(after) => after,
         Err(elsewhere) => return Ok(Err(elsewhere)),

@@ -83,7 +83,11 @@ fn a_cursor_that_does_not_fit_is_told_where_the_log_is() {
     assert_eq!((status, &gone["oldest"]), (410, &Value::from("1-4")));
     let (status, beyond) = get(served.address, "/v1/alerts?after=1-10");
     assert_eq!((status, &beyond["head"]), (416, &Value::from("1-9")));
-    served.enter(Generation { number: 3, differs_from: 6 });
+    served.enter(Generation { number: 2, differs_from: 6 });
+    served.enter(Generation { number: 3, differs_from: 8 });
+    let (status, later) = get(served.address, "/v1/alerts?after=2-5");
+    assert_eq!((status, &later["generation"], &later["differs_from"]), (409, &3.into(), &8.into()));
+    // Whoever missed one that rose is told the earliest difference.
     let (status, other) = get(served.address, "/v1/alerts?after=1-5");
     assert_eq!((status, &other["generation"], &other["differs_from"]), (409, &3.into(), &6.into()));
     assert!(other["error"].as_str().unwrap().contains("behind 3-5"), "{other}");

@@ -122,7 +122,7 @@ impl Served {
 
     pub(crate) fn enter(&self, generation: Generation) {
         let mut batch = Batch::default();
-        batch.put(Family::Meta, Generation::key(), generation.encode());
+        generation.put(&mut batch);
         self.store.commit(&batch, true).unwrap();
     }
 }

@@ -258,10 +258,10 @@ pub(in crate::serve) async fn stream(State(streams): State<Arc<Streams>>, reques
         Ok(asked) => asked,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
-    let viewer = Arc::clone(&streams.viewer);
+    let (viewer, behind) = (Arc::clone(&streams.viewer), asked.after);
     let extent = tokio::task::spawn_blocking(move || {
         let store: &dyn Store = viewer.store();
-        Extent::read(store, Some(viewer.pulse().alerts().head()))
+        Extent::read(store, Some(viewer.pulse().alerts().head()))?.told_to(store, behind)
     });
     let extent = match extent.await {
         Ok(Ok(extent)) => extent,
