@@ -222,7 +222,8 @@ impl Progress {
                 reached.fill(None);
                 return true;
             }
-            reached[step] = reached[step].max(Some(start));
+            // Starts only get newer.
+            reached[step] = Some(start);
         }
         false
     }

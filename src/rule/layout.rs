@@ -11,7 +11,7 @@ use super::condition::{Fold, Reads, Sight};
 use super::lookup::Found;
 use super::memory::Cell;
 use super::number::Number;
-use super::program::{Aggregate, Gathering, Op, Program};
+use super::program::{Aggregate, Gathering, Op, Program, STACK_MAX};
 use super::syntax::{Additive, Comparison, Expr, Factor, Node, Reference};
 use super::unit::Measure;
 use super::{Problem, Slot};
@@ -76,6 +76,9 @@ impl<'c, 'a> Layout<'c, 'a> {
         let reads_nothing = self.reads.slots.is_empty() && self.reads.series.is_empty();
         if must_read && reads_nothing && self.problems.is_empty() {
             self.wrong(0..self.text.len(), "the condition reads nothing that could change");
+        }
+        if self.program.depth > STACK_MAX {
+            self.wrong(0..self.text.len(), "nested too deep; make two rules of it");
         }
         if !self.problems.is_empty() {
             return Err(self.problems);

@@ -31,9 +31,30 @@ const MANTISSA_END: i128 = POW10[DIGITS_MAX as usize];
 /// Marks a float in the bytes.
 const FLOAT: u8 = 0xff;
 
-/// The largest whole number below which every one is an `f64`, and the largest power of ten that is one.
-const F64_WHOLE: u128 = 1 << 53;
-const F64_TEN: u8 = 22;
+/// Up to here every whole number is an `f64`.
+const F64_WHOLE: u64 = 1 << 53;
+
+/// The powers of ten that are `f64`s.
+const F64_TENS: [f64; 23] = {
+    let mut table = [1.0; 23];
+    let mut exponent = 1;
+    while exponent < 23 {
+        table[exponent] = table[exponent - 1] * 10.0;
+        exponent += 1;
+    }
+    table
+};
+
+/// The powers of ten that are `i64`s: a product of two of those is one multiplication instead of three.
+const NARROW_TENS: [i64; 19] = {
+    let mut table = [1i64; 19];
+    let mut exponent = 1;
+    while exponent < 19 {
+        table[exponent] = table[exponent - 1] * 10;
+        exponent += 1;
+    }
+    table
+};
 
 /// A number that a rule reads or makes. Truths are 1 and 0, durations and times nanoseconds, sides 1 (buy) and -1.
 ///
@@ -330,8 +351,17 @@ fn lowest(mut mantissa: i128, mut scale: u8) -> (i128, u8) {
 /// `mantissa` brought from scale `from` to the scale `to`, which is not below it.
 #[inline]
 fn at_scale(mantissa: i128, from: u8, to: u8) -> Option<i128> {
-    let factor = *POW10.get(usize::from(to - from))?;
-    mantissa.checked_mul(factor).filter(|scaled| scaled.abs() < MANTISSA_END)
+    raised(mantissa, to - from).filter(|raised| raised.abs() < MANTISSA_END)
+}
+
+/// `mantissa` × 10^`by`; `None` if that is no `i128`.
+#[inline]
+fn raised(mantissa: i128, by: u8) -> Option<i128> {
+    match (i64::try_from(mantissa), NARROW_TENS.get(usize::from(by))) {
+        (Ok(mantissa), Some(&factor)) => Some(i128::from(mantissa) * i128::from(factor)),
+        _ if mantissa == 0 => Some(0),
+        _ => mantissa.checked_mul(*POW10.get(usize::from(by))?),
+    }
 }
 
 #[inline]
@@ -355,13 +385,13 @@ fn product(a: i128, s: u8, b: i128, t: u8) -> Option<Number> {
 }
 
 /// The order of `a / 10^s` and `b / 10^t`, exactly.
+#[inline]
 fn compare_scaled(a: i128, s: u8, b: i128, t: u8) -> Ordering {
     if s > t {
         return compare_scaled(b, t, a, s).reverse();
     }
-    let factor = POW10.get(usize::from(t - s)).copied().unwrap_or(i128::MAX);
-    match a.checked_mul(factor) {
-        Some(scaled) => scaled.cmp(&b),
+    match raised(a, t - s) {
+        Some(raised) => raised.cmp(&b),
         // What overflows is farther from zero than anything that fits.
         None => a.cmp(&0),
     }
@@ -370,9 +400,11 @@ fn compare_scaled(a: i128, s: u8, b: i128, t: u8) -> Ordering {
 /// The nearest float.
 #[inline]
 fn to_f64(mantissa: i128, scale: u8) -> f64 {
-    if mantissa.unsigned_abs() <= F64_WHOLE && scale <= F64_TEN {
+    if let (Ok(narrow), Some(ten)) = (i64::try_from(mantissa), F64_TENS.get(usize::from(scale)))
+        && narrow.unsigned_abs() <= F64_WHOLE
+    {
         // Both are floats, so that the quotient is rounded once.
-        return mantissa as f64 / POW10[usize::from(scale)] as f64;
+        return narrow as f64 / ten;
     }
     if scale == 0 {
         return mantissa as f64;

@@ -83,10 +83,10 @@ pub(super) struct Program {
     pub(super) depth: usize,
 }
 
-/// Stacks that suffice for nearly all rules, and for the deepest nesting that can be written: with each level go at
-/// most six numbers (an operand of `or`, `and`, a comparison, a sum, a product, and a function's first argument).
-const STACK: usize = 16;
-const STACK_MAX: usize = 6 * (crate::config::limits::RULE_DEPTH_MAX + 1);
+/// Stacks that suffice for most rules, for nearly all, and for the deepest nesting that can be written: with each level
+/// go at most six numbers (an operand of `or`, `and`, a comparison, a sum, a product, and a function's first argument).
+const STACKS: [usize; 3] = [4, 16, STACK_MAX];
+pub(super) const STACK_MAX: usize = 6 * (crate::config::limits::RULE_DEPTH_MAX + 1);
 
 type Stack<'a> = &'a mut [Option<Number>];
 
@@ -98,10 +98,12 @@ impl Program {
         market: &impl Market,
         memory: &mut Memory,
     ) -> Option<Number> {
-        if self.depth <= STACK {
-            self.run_on(&mut [None; STACK], range, market, memory)
+        if self.depth <= STACKS[0] {
+            self.run_on(&mut [None; STACKS[0]], range, market, memory)
+        } else if self.depth <= STACKS[1] {
+            self.run_on(&mut [None; STACKS[1]], range, market, memory)
         } else {
-            self.run_on(&mut [None; STACK_MAX], range, market, memory)
+            self.run_on(&mut [None; STACKS[2]], range, market, memory)
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod errors;
 mod functions;
+mod messages;
 mod model;
+mod numbers;
 mod patterns;
 mod random;
 mod stage;

@@ -166,3 +166,15 @@ proptest! {
         prop_assert_eq!(placeless(again), tree, "{}", printed);
     }
 }
+
+#[test]
+fn the_widest_rule_of_each_depth_has_room() {
+    let windows = windows();
+    let mut compiler = Compiler::new(Names { windows: &windows });
+    let mut text = "price > 1".to_owned();
+    for _ in 0..31 {
+        text = format!("price > 1 or price > 1 and 1s < 1s + 2 * max(1s, since({text}))");
+    }
+    let compiled = compiler.compile(&text);
+    assert!(compiled.is_ok(), "{compiled:?}");
+}
