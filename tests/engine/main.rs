@@ -4,6 +4,9 @@
 /// Real captures against their independently computed bars.
 mod truth;
 
+/// The rules of the guide against times that another program computed.
+mod worked;
+
 /// The same answer however the work is divided: workers, epochs, speed, files, further windows.
 mod determinism;
 

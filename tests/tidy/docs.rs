@@ -3,7 +3,8 @@
 use crate::tree::{File, Offence, Tree};
 
 /// Documents whose paths must exist, from the root or from the document's folder.
-const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "feeds/README.md"];
+const DOCUMENTS: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/rules.md", "feeds/README.md"];
 
 /// How a path of the checkout begins.
 const ROOTS: &[&str] = &["src/", "feeds/", "tests/", "benches/", "scripts/", ".ci/", ".config/", ".cargo/"];
