@@ -46,6 +46,7 @@ pub(super) struct Door {
     /// Names of ours that were configured.
     pub(super) hosts: Arc<[String]>,
     pub(super) tls: Option<TlsAcceptor>,
+    pub(super) places: Arc<Places>,
     pub(super) terms: Terms,
     /// Places of those who follow.
     pub(super) followers: Arc<Semaphore>,
@@ -53,7 +54,7 @@ pub(super) struct Door {
 
 /// Accepts connections until it is to stop, then waits for those that are being answered.
 pub(super) async fn accept(listener: TcpListener, door: Door, mut stopped: watch::Receiver<bool>) {
-    let places = Arc::new(Places::new(door.access.bounds, door.access.tokens.len()));
+    let places = Arc::clone(&door.places);
     let refusals = Arc::new(Semaphore::new(HTTP_REFUSALS));
     let asked = stopped.clone();
     let accepting = async {

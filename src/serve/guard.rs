@@ -18,7 +18,7 @@ use hyper::header::{
 };
 use hyper::{Method, Request, StatusCode, Uri};
 
-use super::places::Place;
+use super::places::{Place, Why};
 use super::routes::problem;
 use super::tokens::{self, Shown};
 use crate::clock;
@@ -62,8 +62,14 @@ impl Guard {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             return Err(response);
         }
-        self.is_meant(uri, headers).map_err(of)?;
-        let origin = self.origin(headers).map_err(of)?;
+        let foreign = |refusal: (StatusCode, &str)| {
+            if refusal.0 == StatusCode::FORBIDDEN {
+                place.refused(Why::Foreign);
+            }
+            of(refusal)
+        };
+        self.is_meant(uri, headers).map_err(foreign)?;
+        let origin = self.origin(headers).map_err(foreign)?;
         if let Some(origin) = &origin
             && method == Method::OPTIONS
             && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
@@ -133,6 +139,7 @@ impl Guard {
             return Ok(None);
         }
         let refused = |challenge: &'static str, why: &str| {
+            at.refused(Why::Unknown);
             let mut response = problem(StatusCode::UNAUTHORIZED, why);
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             Err(Box::new(response))

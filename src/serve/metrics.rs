@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::places::Places;
 use super::stream::{Ended, Figures};
 use crate::symbol::ledger::Ledger;
 use crate::view::{LatencyView, VenueView, View};
@@ -24,12 +25,13 @@ type Counters = Family<Labels, Counter>;
 type Float = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// The text of a picture.
-pub(super) fn text(view: &View, figures: &Figures) -> Result<String, fmt::Error> {
+pub(super) fn text(view: &View, figures: &Figures, places: &Places) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("tapedeck");
     engine(&mut registry, view);
     queues(&mut registry, view);
     connections(&mut registry, view);
     streams(&mut registry, figures);
+    doors(&mut registry, places);
     for (name, help, value) in VENUES {
         let counters = Counters::default();
         for venue in &view.venues {
@@ -178,6 +180,18 @@ fn streams(registry: &mut Registry, figures: &Figures) {
         counter.inc_by(read(count));
         registry.register(name, help, counter);
     }
+}
+
+/// Who is let in over HTTP and who is not.
+fn doors(registry: &mut Registry, places: &Places) {
+    let (taken, bound) = places.taken();
+    register_float(registry, "http_connections", "Connections that ask", None, taken as f64);
+    register_float(registry, "http_connections_bound", "How many at most", None, bound as f64);
+    let refused = Counters::default();
+    for (why, count) in places.refused.counts() {
+        refused.get_or_create(&vec![("why", why.to_owned())]).inc_by(count);
+    }
+    registry.register("http_refused", "Connections and requests that were refused, by why", refused);
 }
 
 fn sinks(registry: &mut Registry, view: &View) {

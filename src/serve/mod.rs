@@ -35,6 +35,7 @@ use crate::config::limits::HTTP_READERS;
 use crate::config::{Access, Listen};
 use crate::view::Viewer;
 use accept::{Door, accept, told};
+use places::Places;
 use stream::Streams;
 pub use stream::Terms;
 
@@ -148,9 +149,11 @@ impl Bound {
             .map_err(ServeError::Start)?;
         let (stop, stopped) = watch::channel(false);
         let streams = Arc::new(Streams::new(Arc::clone(&viewer), terms, stopped.clone()));
-        let router = routes::router(viewer, Arc::clone(&streams));
+        let places = Arc::new(Places::new(access.bounds, access.tokens.len()));
+        let router = routes::router(viewer, Arc::clone(&streams), Arc::clone(&places));
         let followers = Arc::clone(&streams.places);
-        let door = Door { router, access: Arc::new(access), hosts: hosts.into(), tls, terms, followers };
+        let door =
+            Door { router, access: Arc::new(access), hosts: hosts.into(), tls, places, terms, followers };
         let run = move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,8 +27,45 @@ pub(super) enum Full {
     Address,
 }
 
+/// Who was not answered, by why.
+#[derive(Debug, Default)]
+pub(super) struct Refused([AtomicU64; Refused::NAMES.len()]);
+
+/// Why somebody was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// All places were taken.
+    All,
+    /// The address had as many as it may.
+    Address,
+    /// The token had as many as it may.
+    Token,
+    /// The address asked too often.
+    Pace,
+    /// There was no token, or none that is known.
+    Unknown,
+    /// It was addressed to another name, or came from another site's page.
+    Foreign,
+}
+
+impl Refused {
+    /// Names for the counters, in their order.
+    pub(super) const NAMES: [&str; 6] = ["places", "address", "token", "pace", "unknown", "foreign"];
+
+    /// Counts one.
+    pub(super) fn count(&self, why: Why) {
+        self.0[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Names and counts.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Refused::NAMES.into_iter().zip(self.0.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+}
+
 /// All places.
 pub(super) struct Places {
+    pub(super) refused: Refused,
     bounds: AccessBounds,
     begun: Stamp,
     all: Arc<Semaphore>,
@@ -71,6 +109,7 @@ impl Places {
     pub(super) fn new(bounds: AccessBounds, tokens: usize) -> Places {
         let counts = Counts { addresses: HashMap::new(), tokens: vec![0; tokens] };
         Places {
+            refused: Refused::default(),
             all: Arc::new(Semaphore::new(bounds.connections)),
             bounds,
             begun: clock::stamp(),
@@ -78,8 +117,22 @@ impl Places {
         }
     }
 
+    /// Connections that ask, and how many there may be.
+    pub(super) fn taken(&self) -> (u64, u64) {
+        let free = self.all.available_permits();
+        (self.bounds.connections.saturating_sub(free) as u64, self.bounds.connections as u64)
+    }
+
     /// A place for a connection from `address`.
     pub(super) fn enter(self: &Arc<Places>, address: IpAddr) -> Result<Place, Full> {
+        let entered = self.find(address);
+        if let Err(full) = &entered {
+            self.refused.count(if *full == Full::All { Why::All } else { Why::Address });
+        }
+        entered
+    }
+
+    fn find(self: &Arc<Places>, address: IpAddr) -> Result<Place, Full> {
         let (address, is_loopback) = visitor_of(address);
         let permit = Arc::clone(&self.all).try_acquire_owned().map_err(|_| Full::All)?;
         let mut counts = self.counts();
@@ -125,8 +178,11 @@ impl Place {
         let Some(rate) = self.places.bounds.requests_per_second.or(usual) else { return true };
         let now = self.places.now();
         let mut counts = self.places.counts();
-        let Some(visitor) = counts.addresses.get_mut(&self.address) else { return true };
-        visitor.admits(now, rate)
+        let admits = counts.addresses.get_mut(&self.address).is_none_or(|visitor| visitor.admits(now, rate));
+        if !admits {
+            self.refused(Why::Pace);
+        }
+        admits
     }
 
     /// Counts the connection to the token at `token`, which ends at `until`, from now on; false if that has as many as it
@@ -139,6 +195,7 @@ impl Place {
         let most = self.places.bounds.per_token.unwrap_or(HTTP_TOKEN_CONNECTIONS);
         let mut counts = self.places.counts();
         if counts.tokens.get(token).is_none_or(|count| *count >= most) {
+            self.refused(Why::Token);
             return false;
         }
         counts.tokens[token] += 1;
@@ -147,6 +204,11 @@ impl Place {
         }
         held.until = until;
         true
+    }
+
+    /// Counts a request of its that is not answered.
+    pub(super) fn refused(&self, why: Why) {
+        self.places.refused.count(why);
     }
 
     /// It follows from now on, and is no longer one of those that ask.

@@ -12,6 +12,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::places::Places;
 use super::rows::{self, Asked};
 use super::stream::{self, Figures, Streams};
 use super::{alerts, control, metrics, page};
@@ -24,7 +25,7 @@ const JSON: &str = "application/json; charset=utf-8";
 type Shared = State<Arc<Viewer>>;
 
 /// All of them.
-pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>) -> Router {
+pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>, places: Arc<Places>) -> Router {
     let figures = Arc::clone(&streams.figures);
     let followed = Router::new()
         .route("/v1/alerts/stream", get(stream::alerts::stream))
@@ -34,7 +35,7 @@ pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>) -> Router {
         .route("/", get(async || page::response()))
         .route("/healthz", get(async || body("text/plain; charset=utf-8", "alive\n".to_owned())))
         .route("/readyz", get(ready))
-        .route("/metrics", get(async |State(viewer): Shared| measures(viewer, figures).await))
+        .route("/metrics", get(async |State(viewer): Shared| measures(viewer, figures, places).await))
         .route(
             "/v1/status",
             get(async |State(viewer): Shared| {
@@ -69,8 +70,8 @@ async fn ready(State(viewer): Shared) -> Response {
     answer(status, &json!({ "ready": unready.is_empty(), "unready": unready }))
 }
 
-async fn measures(viewer: Arc<Viewer>, figures: Arc<Figures>) -> Response {
-    read(move || match metrics::text(&viewer.view(), &figures) {
+async fn measures(viewer: Arc<Viewer>, figures: Arc<Figures>, places: Arc<Places>) -> Response {
+    read(move || match metrics::text(&viewer.view(), &figures, &places) {
         Ok(text) => body(metrics::CONTENT, text),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     })

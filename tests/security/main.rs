@@ -7,6 +7,9 @@ mod bounds;
 /// WebSockets: upgrades that are none, frames that may not be.
 mod frames;
 
+/// What is logged, which no token is.
+mod logs;
+
 /// One request each: tokens, origins, sizes, methods.
 mod requests;
 
