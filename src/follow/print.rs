@@ -128,7 +128,7 @@ mod tests {
                     volume[1s]=2,,,silence:night,7\n"
                     .repeat(2)
         );
-        let lines = printed(Form::Ndjson, &[one.clone()]);
+        let lines = printed(Form::Ndjson, std::slice::from_ref(&one));
         assert!(
             lines.starts_with("{\"cursor\":\"1-2\",\"id\":\"00ff\",\"state\":")
                 && lines.ends_with(",\"later\":true}\n")

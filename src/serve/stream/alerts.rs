@@ -20,6 +20,7 @@ use crate::config::limits::{
 use crate::output::{Column, Format, write};
 use crate::query::QueryError;
 use crate::query::alerts::{AlertFilter, Extent, Page, after, columns, page, row};
+use crate::schema::alerts::Generation;
 use crate::serve::alerts::{AskedAlerts, misplaced};
 use crate::serve::routes::{problem, refused};
 use crate::store::Store;
@@ -131,7 +132,14 @@ impl AlertTail {
                 self.head.send_replace(head);
                 return;
             }
-            match self.read((reached, head), AlertFilter::default()).await {
+            let (between, all) = ((reached, head), AlertFilter::default());
+            // What was committed just now is in the store's memory: going to another thread for it would take longer.
+            let read = if head - reached <= ALERTS_AT_ONCE as u64 {
+                self.look(between, &all)
+            } else {
+                self.read(between, all).await
+            };
+            match read {
                 Ok((entries, _)) if entries.is_empty() => self.recent().skip(head),
                 Ok((entries, _)) => {
                     let mut recent = self.recent();
@@ -155,15 +163,18 @@ impl AlertTail {
         filter: AlertFilter,
     ) -> Result<(Vec<Entry>, Page), QueryError> {
         let tail = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || {
-            let store = tail.viewer.store();
-            let extent = Extent::read(store, Some(between.1))?;
-            let mut page = page(store, between, &filter, (ALERTS_AT_ONCE, ALERTS_LOOKED_AT_ONCE))?;
-            let alerts = std::mem::take(&mut page.alerts).into_iter();
-            let entries = alerts.map(|(number, alert)| tail.entry(extent.cursor(number), alert));
-            Ok((entries.collect::<Result<Vec<Entry>, QueryError>>()?, page))
-        });
+        let read = tokio::task::spawn_blocking(move || tail.look(between, &filter));
         read.await.unwrap_or_else(|_| Err(QueryError::Wrong("reading ended by a panic".to_owned())))
+    }
+
+    /// The same at once.
+    fn look(&self, between: (u64, u64), filter: &AlertFilter) -> Result<(Vec<Entry>, Page), QueryError> {
+        let store = self.viewer.store();
+        let generation = Generation::read(store)?.number;
+        let mut page = page(store, between, filter, (ALERTS_AT_ONCE, ALERTS_LOOKED_AT_ONCE))?;
+        let alerts = std::mem::take(&mut page.alerts).into_iter();
+        let entries = alerts.map(|(number, alert)| self.entry(Cursor { generation, number }, alert));
+        Ok((entries.collect::<Result<Vec<Entry>, QueryError>>()?, page))
     }
 
     fn entry(&self, cursor: Cursor, alert: Alert) -> Result<Entry, QueryError> {
@@ -283,4 +294,66 @@ pub(super) fn resumed(headers: &HeaderMap, asked: Option<Cursor>) -> Result<Opti
     let Some(last) = headers.get("last-event-id").filter(|last| !last.is_empty()) else { return Ok(asked) };
     let last = last.to_str().map_err(|_| "`Last-Event-ID` is no text".to_owned())?;
     after(last).map_err(|why| format!("`Last-Event-ID`: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{AlertId, Severity, State as Step};
+
+    fn entry(number: u64, bytes: usize) -> Entry {
+        let alert = Alert {
+            id: AlertId([0; 16]),
+            state: Step::Firing,
+            rule: if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned(),
+            symbol: "here:ABC".to_owned(),
+            severity: Severity::Info,
+            event_time: 0,
+            fired_at: None,
+            message: String::new(),
+            labels: Vec::new(),
+            values: Vec::new(),
+            windows: Vec::new(),
+            number,
+            suppressed: None,
+        };
+        Entry { number, alert, text: "x".repeat(bytes).into() }
+    }
+
+    fn behind(recent: &Recent, place: u64, filter: &AlertFilter) -> Option<(Vec<u64>, u64)> {
+        let (taken, reached) = recent.behind(place, filter)?;
+        Some((taken.iter().map(|entry| entry.number).collect(), reached))
+    }
+
+    #[test]
+    fn the_tail_has_all_behind_a_place_or_says_that_it_has_not() {
+        let (mut recent, all) = (Recent::default(), AlertFilter::default());
+        recent.skip(10);
+        assert_eq!((behind(&recent, 10, &all), behind(&recent, 9, &all)), (Some((vec![], 10)), None));
+        (11..=14).for_each(|number| recent.push(entry(number, 8)));
+        assert_eq!(behind(&recent, 9, &all), None);
+        assert_eq!(behind(&recent, 10, &all), Some((vec![11, 12, 13, 14], 14)));
+        assert_eq!(behind(&recent, 13, &all), Some((vec![14], 14)));
+        assert_eq!(behind(&recent, 14, &all), Some((vec![], 14)));
+        let odd = AlertFilter { rules: vec!["odd".to_owned()], ..AlertFilter::default() };
+        assert_eq!(behind(&recent, 10, &odd), Some((vec![11, 13], 14)), "also what is not wanted is passed");
+        // A hole in the log: what lies before it is not told as if nothing were missing.
+        recent.push(entry(20, 8));
+        assert_eq!((behind(&recent, 14, &all), behind(&recent, 19, &all)), (None, Some((vec![20], 20))));
+    }
+
+    #[test]
+    fn the_tail_is_bounded_in_alerts_and_bytes_and_so_is_what_goes_out_at_once() {
+        let (mut recent, all) = (Recent::default(), AlertFilter::default());
+        let many = ALERT_TAIL as u64 + 5;
+        (1..=many).for_each(|number| recent.push(entry(number, 100)));
+        assert_eq!((recent.entries.len(), recent.bytes), (ALERT_TAIL, 100 * ALERT_TAIL));
+        assert_eq!((behind(&recent, 4, &all), behind(&recent, 5, &all).is_some()), (None, true));
+        let (taken, reached) = behind(&recent, 5, &all).unwrap_or_default();
+        assert_eq!((taken.len(), reached), (STREAM_BATCH_BYTES / 100 + 1, 5 + taken.len() as u64));
+        (1..=40).for_each(|more| recent.push(entry(many + more, 1 << 20)));
+        assert_eq!((recent.entries.len(), recent.bytes), (16, ALERT_TAIL_BYTES));
+        recent.push(entry(many + 41, 2 * ALERT_TAIL_BYTES));
+        assert_eq!(recent.entries.len(), 1, "the newest stays, however long");
+    }
 }
