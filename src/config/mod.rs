@@ -243,14 +243,10 @@ impl Config {
     /// The sections that are there, are checked, and have no effect in this version.
     #[must_use]
     pub fn unused(&self) -> Vec<&'static str> {
-        [
-            ("[[instruments]]", self.instruments.is_empty()),
-            ("[[groups]]", self.groups.is_empty()),
-            ("[[rules]]", self.rules.is_empty()),
-        ]
-        .into_iter()
-        .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
-        .collect()
+        [("[[instruments]]", self.instruments.is_empty()), ("[[groups]]", self.groups.is_empty())]
+            .into_iter()
+            .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
+            .collect()
     }
 }
 
