@@ -367,11 +367,10 @@ fn raised(mantissa: i128, by: u8) -> Option<i128> {
 #[inline]
 fn sum(a: i128, s: u8, b: i128, t: u8) -> Option<Number> {
     if s == t {
-        // Two of 38 digits cannot overflow.
-        return fits(a + b, s);
+        return fits(a.checked_add(b)?, s);
     }
     let scale = s.max(t);
-    fits(at_scale(a, s, scale)? + at_scale(b, t, scale)?, scale)
+    fits(at_scale(a, s, scale)?.checked_add(at_scale(b, t, scale)?)?, scale)
 }
 
 #[inline]

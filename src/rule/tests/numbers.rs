@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use num_bigint::{BigInt, Sign};
 use proptest::prelude::*;
 
 use super::stage::number;
@@ -19,6 +20,10 @@ const MOST: i128 = 10i128.pow(38) - 1;
 fn numbers_are_exact_up_to_38_digits() {
     assert_eq!(exact(MOST - 1, 0).plus(Number::ONE), Some(exact(MOST, 0)));
     assert_eq!(exact(MOST, 0).plus(Number::ONE), Some(Number::Float(1e38)));
+    // Twice as much is no `i128` any more.
+    assert_eq!(exact(MOST, 0).plus(exact(MOST, 0)), Some(Number::Float(2e38)));
+    assert_eq!(exact(MOST, 1).plus(exact(MOST / 10, 0)), Some(Number::Float(2e37)));
+    assert_eq!(exact(-MOST, 2).minus(exact(MOST, 2)), Some(Number::Float(-2e36)));
     assert_eq!(exact(MOST, 0).plus(exact(-1, 1)), Some(Number::Float(1e38)));
     assert_eq!(exact(10i128.pow(19), 0).times(exact(10i128.pow(18), 0)), Some(exact(10i128.pow(37), 0)));
     assert_eq!(exact(10i128.pow(19), 0).times(exact(10i128.pow(19), 0)), Some(Number::Float(1e38)));
@@ -108,6 +113,43 @@ fn numbers() -> impl Strategy<Value = Number> {
     ]
 }
 
+/// Mantissa and scale in lowest form.
+fn parts(number: Number) -> Option<(BigInt, u32)> {
+    let Number::Exact { mantissa, scale } = number else { return None };
+    let (mut mantissa, mut scale) = (BigInt::from(mantissa), u32::from(scale));
+    while scale > 0 && &mantissa % 10 == BigInt::ZERO {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    Some((mantissa, scale))
+}
+
+/// The plain text of a number of at most 38 digits.
+fn plain(mantissa: &BigInt, scale: u32) -> Option<String> {
+    if mantissa.magnitude() >= BigInt::from(10).pow(38).magnitude() || scale > 38 {
+        return None;
+    }
+    let (sign, width) = (if mantissa.sign() == Sign::Minus { "-" } else { "" }, scale as usize);
+    let digits = format!("{:0>1$}", mantissa.magnitude(), width + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - width);
+    let fraction = fraction.trim_end_matches('0');
+    Some(format!("{sign}{whole}{}{fraction}", if fraction.is_empty() { "" } else { "." }))
+}
+
+fn big_sum(a: Number, b: Number) -> Option<String> {
+    let ((a, s), (b, t)) = (parts(a)?, parts(b)?);
+    let scale = s.max(t);
+    let (a, b) = (a * BigInt::from(10).pow(scale - s), b * BigInt::from(10).pow(scale - t));
+    plain(&a, scale)?;
+    plain(&b, scale)?;
+    plain(&(a + b), scale)
+}
+
+fn big_product(a: Number, b: Number) -> Option<String> {
+    let ((a, s), (b, t)) = (parts(a)?, parts(b)?);
+    plain(&(a * b), s + t)
+}
+
 proptest! {
     #[test]
     fn numbers_come_back_from_bytes_and_text(number in numbers(), zeros in 0u32..4) {
@@ -126,6 +168,22 @@ proptest! {
                 let mut others = Vec::new();
                 exact(mantissa, scale + zeros as u8).encode(&mut others);
                 prop_assert_eq!(others, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn sums_and_products_are_exact_or_the_nearest_float(a in numbers(), b in numbers()) {
+        for (found, float, exact) in [
+            (a.plus(b), a.to_f64() + b.to_f64(), big_sum(a, b)),
+            (a.minus(b), a.to_f64() - b.to_f64(), big_sum(a, b.negated())),
+            (a.times(b), a.to_f64() * b.to_f64(), big_product(a, b)),
+        ] {
+            match (found, exact) {
+                (Some(number @ Number::Exact { .. }), Some(text)) => prop_assert_eq!(number.to_string(), text),
+                (Some(Number::Float(found)), None) => prop_assert_eq!(found.to_bits(), (float + 0.0).to_bits()),
+                (None, None) => prop_assert!(!float.is_finite()),
+                other => prop_assert!(false, "{a:?} {b:?}: {other:?}"),
             }
         }
     }
