@@ -37,6 +37,9 @@ mod recovery;
 /// What was published and lost is told by the generation of cursors.
 mod generation;
 
+/// What rules say leaves by sinks.
+mod sinks;
+
 /// Receive time moves quiet symbols.
 mod clock;
 

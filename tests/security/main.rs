@@ -4,6 +4,9 @@
 /// Bounds: too many connections, too many requests, too slow.
 mod bounds;
 
+/// What changes something, and what comes of it.
+mod control;
+
 /// WebSockets: upgrades that are none, frames that may not be.
 mod frames;
 

@@ -12,12 +12,14 @@ use sha2::{Digest, Sha256};
 use socket2::{Domain, Socket, Type};
 use tapedeck::clock;
 use tapedeck::config::{Access, Catalogue, Config, Listen, Scope, Token};
+use tapedeck::live::control::Command;
 use tapedeck::live::{Deck, LiveOptions};
 use tapedeck::serve::{Server, bind_for};
 use tapedeck::store::Store;
 use tapedeck::store::memory::MemoryStore;
 use tapedeck::tape::Cut;
 use tapedeck::view::{Facts, Viewer};
+use tokio::sync::mpsc;
 
 /// Nothing may take longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -37,12 +39,21 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(access: &Access) -> Stage {
+        Stage::controlled(access, None)
+    }
+
+    /// One that takes commands at the other end of `control`.
+    pub(crate) fn controlled(access: &Access, control: Option<mpsc::Sender<Command>>) -> Stage {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let config = Config::standard(&Catalogue::built_in());
         let facts = Facts { checkpoint_every: config.engine.checkpoint_every, ..Facts::default() };
         let options = LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None };
         let deck = Deck::start(&store, &options, None).unwrap();
-        let viewer = Arc::new(Viewer::new(deck.pulse(), store, facts));
+        let viewer = Viewer::new(deck.pulse(), store, facts);
+        let viewer = Arc::new(match control {
+            Some(control) => viewer.controlled(control),
+            None => viewer,
+        });
         let bound = bind_for(&Listen::At("127.0.0.1:0".to_owned()), access).unwrap().unwrap();
         let server = bound.serve(viewer).unwrap();
         Stage { deck: Some(deck), address: server.address(), server: Some(server) }
