@@ -90,7 +90,9 @@ fn it_ends_by_itself_says_where_to_look_and_that_its_recording_gives_the_same_an
         assert!(!said.contains('\x1b') && !errors.contains('\x1b'), "it draws in a pipe: {errors}");
         assert!(said.contains("ticks      received ") && said.contains(" = aggregated "), "{said}");
         assert!(said.contains(" + duplicate 7"), "{said}");
-        assert!(said.contains("\nalerts: none, no rules\n"), "{said}");
+        assert!(said.contains("tapedeck alerts follow http://127.0.0.1:"), "{said}");
+        // A gap is made, and a rule watches for gaps.
+        assert!(said.contains("\nalerts\n") && said.contains("  gap        fired "), "{said}");
         for stage in ["received→decoded", "received→sequenced", "received→applied", "received→committed"]
         {
             assert!(said.lines().any(|line| line.starts_with(stage)), "{stage}: {said}");

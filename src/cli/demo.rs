@@ -34,6 +34,35 @@ use crate::store::memory::MemoryStore;
 use crate::tape::Cut;
 use crate::view::{Facts, Viewer};
 
+/// What it computes and watches for.
+const CONFIG: &str = r#"
+[[windows]]
+name = "1s"
+[[windows]]
+name = "10s"
+[[windows]]
+name = "1m"
+
+[[rules]]
+name = "burst"
+when = "volume[1s, -1] > 8 * mean(volume[1s, -1], 20)"
+cooldown = "10s"
+message = "{volume[1s, -1]} in a second, where {mean(volume[1s, -1], 20)} is usual"
+
+[[rules]]
+name = "move"
+when = "abs(zscore(close[1s], 30)) > 5 and trades[10s] > 10"
+cooldown = "10s"
+severity = "info"
+message = "at {price}, {zscore(close[1s], 30)} deviations from the last half minute"
+
+[[rules]]
+name = "gap"
+when = "gap(trades)"
+severity = "critical"
+message = "trades may be missing; so far {gaps} gaps"
+"#;
+
 /// Where the exchange listens, if nobody else does.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
 /// `demo`.
@@ -53,7 +82,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let workers = available_parallelism().map_or(1, usize::from);
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let recorder = Recorder::start(&folder, clock::wall()).map_err(anyhow::Error::from)?;
-    let mut config = Config::standard(&names);
+    let mut config = Config::parse("the demonstration", CONFIG, &names)?;
     // What is shown is what the last checkpoint has.
     config.engine.checkpoint_every = SECOND;
     let options = LiveOptions { config, workers, cut: Cut::Adaptive, sabotage: None };
@@ -74,6 +103,8 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let shown = run::show(bound, viewer, Vec::new())?;
     if let Some(server) = &shown.server {
         tell(&format!("  {}   with /metrics, /v1/status and /v1/feeds", run::place(server)))?;
+        let place = format!("{}://{}", server.scheme(), server.address());
+        tell(&format!("  three rules are on; in another terminal: tapedeck alerts follow {place}"))?;
     }
     tell(if args.limit.is_some() { "  Ctrl-C ends it sooner" } else { "  Ctrl-C ends it, or --for 30s" })?;
     let ran = service::run(service, deck, &stop, Box::new(|_| {}));
@@ -82,6 +113,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
 
     tell("\nwhat came of it")?;
     summary::live(&ran, &mut io::stdout())?;
+    summary::alerts(&*store, &mut io::stdout())?;
     tell("\nwhat the exchange says")?;
     for totals in simulator.stop() {
         // What it sent of every symbol is for tests.

@@ -12,6 +12,9 @@ use feeds::symbol::Symbol;
 use feeds::time::{Nanos, SECOND};
 use feeds::venue::Venue;
 use feeds::venues::{VENUES, by_id};
+use signal_hook::consts::SIGHUP;
+use signal_hook::iterator::Signals;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Failure;
 use super::args::{FeedArgs, RecordArgs, RunArgs};
@@ -22,6 +25,7 @@ use crate::config::limits::{CA_BYTES_MAX, SILENCE};
 use crate::config::{Catalogue, Config};
 use crate::feed::dial::TcpDial;
 use crate::feed::{ConnectionStatus, FeedSpec};
+use crate::live::control::Command;
 use crate::live::recorder::Recorder;
 use crate::live::service::{self, Service, Watch};
 use crate::live::{Deck, LiveOptions};
@@ -59,7 +63,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let means = Means { ca: service.ca.clone() };
     let sinks = Sinks::start(&options.config.sinks, &means, &store, deck.pulse().alerts());
     let sinks = sinks.map_err(anyhow::Error::from)?;
-    let viewer = Viewer::new(deck.pulse(), store, facts).telling(sinks.pulses());
+    if let Some(path) = &args.feeds.config {
+        reload_on_signal(path.clone(), deck.control()).map_err(anyhow::Error::from)?;
+    }
+    let viewer = Viewer::new(deck.pulse(), Arc::clone(&store), facts).controlled(deck.control());
+    let viewer = viewer.telling(sinks.pulses());
     let shown = show(bound, viewer, Vec::new())?;
     if let Some(server) = &shown.server {
         let _ = writeln!(io::stderr(), "{}", place(server));
@@ -73,6 +81,31 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         .map_err(anyhow::Error::from)?;
     summary::faults(&summary, &mut io::stderr());
     summary::live(&summary, &mut out)?;
+    if summary.alerts > 0 {
+        summary::alerts(&*store, &mut out)?;
+    }
+    Ok(())
+}
+
+/// Has the run take the rules of the file `path` whenever a SIGHUP comes.
+fn reload_on_signal(path: PathBuf, control: mpsc::Sender<Command>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP])?;
+    std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+        for _ in &mut signals {
+            let (answer, told) = oneshot::channel();
+            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+            let asked = text.and_then(|text| {
+                let asked = control.blocking_send(Command::Reload { text, answer });
+                asked.map_err(|_| "the run has ended".to_owned())
+            });
+            let told =
+                asked.and_then(|()| told.blocking_recv().unwrap_or(Err("the run has ended".to_owned())));
+            match told {
+                Ok(entry) => tracing::info!(entry, path = %path.display(), "the rules were read again"),
+                Err(why) => tracing::error!(why, path = %path.display(), "the rules stay as they were"),
+            }
+        }
+    })?;
     Ok(())
 }
 

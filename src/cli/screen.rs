@@ -7,14 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use console::Term;
+use console::{Term, style};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::table::{self, Size};
+use crate::alert::{Alert, Severity, State};
+use crate::schema::alerts::scan;
 use crate::view::Viewer;
 
 /// How often the picture is drawn.
 const EVERY: Duration = Duration::from_secs(1);
+/// Alerts that are told at a time: a screenful would hide the picture.
+const NEWS_LINES: u64 = 10;
 
 /// Lines of the picture that stand above the cursor. There is one terminal, and logs are written from every thread:
 /// whoever writes holds this.
@@ -58,6 +62,7 @@ impl Drop for Screen {
 
 fn draw_all(viewer: &Viewer, notes: &[String], stopped: &Receiver<()>) {
     let terminal = Term::buffered_stderr();
+    let mut told = viewer.pulse().alerts().head();
     let mut size = terminal.size();
     loop {
         let is_last = stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
@@ -68,6 +73,11 @@ fn draw_all(viewer: &Viewer, notes: &[String], stopped: &Receiver<()>) {
             height: usize::from(height),
             colours: terminal.features().colors_supported(),
         };
+        let news = news(viewer, &mut told);
+        // As with logs: above the picture, and it scrolls away.
+        if !news.is_empty() && Beside.write_all(news.as_bytes()).is_err() {
+            break;
+        }
         let lines = table::lines(&viewer.view(), notes, room);
         // With the terminal gone there is nobody to draw for.
         if draw(&terminal, &lines, is_resized).is_err() {
@@ -79,6 +89,37 @@ fn draw_all(viewer: &Viewer, notes: &[String], stopped: &Receiver<()>) {
     }
     // What is written from now on goes below.
     *drawn() = 0;
+}
+
+/// The alerts behind number `told`, a line each, the newest if there are many.
+fn news(viewer: &Viewer, told: &mut u64) -> String {
+    let head = viewer.pulse().alerts().head();
+    let first = (*told + 1).max(head.saturating_sub(NEWS_LINES - 1));
+    let left_out = first.saturating_sub(*told + 1);
+    let mut lines = String::new();
+    if left_out > 0 {
+        lines += &format!("… and {left_out} alerts before these\n");
+    }
+    // A store that cannot be read shows itself elsewhere.
+    let alerts = scan(viewer.store(), first).map_while(Result::ok).take_while(|(number, _)| *number <= head);
+    for (_, alert) in alerts {
+        lines += &line(&alert);
+    }
+    *told = head;
+    lines
+}
+
+fn line(alert: &Alert) -> String {
+    let at = feeds::time::format(alert.event_time);
+    let at = at.get(11..19).unwrap_or(&at);
+    let state = match alert.state {
+        State::Pending => style("pending "),
+        State::Firing if alert.severity == Severity::Critical => style("firing  ").red().bold(),
+        State::Firing => style("firing  ").yellow(),
+        State::Resolved => style("resolved").green(),
+    };
+    let message: String = alert.message.chars().filter(|c| !c.is_control()).collect();
+    format!("{at} {state} {:10} {:24} {message}\n", alert.rule, alert.symbol)
 }
 
 /// Draws over the picture before it, in one write.

@@ -1,5 +1,6 @@
 //! What a replay did, for people and for programs.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
@@ -11,7 +12,9 @@ use crate::latency::Latencies;
 use crate::output::{Column, Format, write};
 use crate::query::percentiles;
 use crate::replay::{Ending, Report};
+use crate::schema;
 use crate::source::SourceError;
+use crate::store::Store;
 use crate::symbol::ledger::Ledger;
 
 /// The summary for people.
@@ -99,7 +102,7 @@ pub(super) fn faults(summary: &Summary, errors: &mut dyn Write) {
     }
 }
 
-/// What a live run did: the whole ledger, the percentiles of its stages, its alerts.
+/// What a live run did: the whole ledger, and the percentiles of its stages.
 pub(super) fn live(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<()> {
     counts(summary, out)?;
     let (columns, rows) = percentiles::table(&summary.latencies);
@@ -109,7 +112,6 @@ pub(super) fn live(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<()
     let rows = rows.into_iter().map(|row| row.map(|row| shown.iter().map(|&at| row[at].clone()).collect()));
     writeln!(out)?;
     write(Format::Table, &columns, rows, out)?;
-    writeln!(out, "\nalerts: none, no rules")?;
     Ok(())
 }
 
@@ -120,5 +122,23 @@ const LIVE_COLUMNS: [&str; 7] = ["stage", "venue", "count", "p50_us", "p99_us", 
 pub(super) fn latencies(latencies: &Latencies, out: &mut (dyn Write + Send)) -> Result<()> {
     let (columns, rows) = percentiles::table(latencies);
     write(Format::Table, &columns, rows.into_iter(), out)?;
+    Ok(())
+}
+
+/// How often each rule fired, and how many of its episodes are over.
+pub(super) fn alerts(store: &dyn Store, out: &mut dyn Write) -> Result<()> {
+    let mut rules: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    for alert in schema::alerts::scan(store, 1) {
+        let (_, alert) = alert?;
+        rules.entry(alert.rule).or_default()[alert.state as usize] += 1;
+    }
+    if rules.is_empty() {
+        writeln!(out, "\nalerts: none")?;
+        return Ok(());
+    }
+    writeln!(out, "\nalerts")?;
+    for (rule, [_, firing, resolved]) in rules {
+        writeln!(out, "  {rule:10} fired {firing}, resolved {resolved}")?;
+    }
     Ok(())
 }

@@ -10,6 +10,8 @@ use feeds::symbol::Symbol;
 use feeds::time::Nanos;
 use feeds::venue::{Output, Venue};
 
+use tokio::sync::oneshot;
+
 use crate::clock::Stamp;
 
 /// Tells the connections of a process apart; never given twice.
@@ -53,6 +55,8 @@ pub enum Delivery {
         text: String,
         /// When they were given.
         received_at: Nanos,
+        /// Who wants to know from which entry on they hold, or what is wrong with them.
+        answer: Option<oneshot::Sender<Result<u64, String>>>,
     },
     /// Past trades that were asked for, to close a gap.
     Past {

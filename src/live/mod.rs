@@ -26,7 +26,7 @@ use crate::commit::journal::Journal;
 use crate::commit::quarantine;
 use crate::commit::recovery::{Recovered, RecoveryError, recover};
 use crate::commit::{CommitError, Committer, Setup, Summary};
-use crate::config::limits::BACKFILLS_WAITING;
+use crate::config::limits::{BACKFILLS_WAITING, COMMANDS_WAITING};
 use crate::config::{Config, Durability};
 use crate::feed::backfill::Wanted;
 use crate::feed::delivery::Delivery;
@@ -37,6 +37,7 @@ use crate::source::SourceOptions;
 use crate::store::{Batch, Family, Store, StoreError};
 use crate::tape::{Cut, Epoch, Sequencer};
 use crate::window::Plan;
+use control::{Command, Commands};
 use pulse::{Heart, Pulse};
 use recorder::{RecordError, Recorder};
 
@@ -95,6 +96,8 @@ pub struct Deck {
     last_checkpoint: Stamp,
     checkpoint_due: bool,
     wanted: Option<mpsc::Receiver<Wanted>>,
+    control: mpsc::Sender<Command>,
+    commands: Option<Commands>,
     heart: Heart,
 }
 
@@ -155,6 +158,9 @@ impl Deck {
         if first > 1 {
             sequencer.was_away();
         }
+        let (control, asked) = mpsc::channel(COMMANDS_WAITING);
+        let (windows, now) = (options.config.windows.clone(), rules.clone());
+        let commands = Commands { asked, windows, rules: now };
         let mut deck = Deck {
             plan,
             intake: Intake::new(0),
@@ -168,10 +174,12 @@ impl Deck {
             last_checkpoint: clock::stamp(),
             checkpoint_due: false,
             wanted: Some(wanted),
+            control,
+            commands: Some(commands),
             heart: Heart::new(pulse),
         };
         if rules_before != 0 || !rules.is_empty() {
-            deck.take(Delivery::Rules { text: rules, received_at: clock::wall() }, false)?;
+            deck.take(Delivery::Rules { text: rules, received_at: clock::wall(), answer: None }, false)?;
         }
         Ok(deck)
     }
@@ -180,6 +188,17 @@ impl Deck {
     #[must_use]
     pub fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(self.heart.pulse())
+    }
+
+    /// Where it takes commands.
+    #[must_use]
+    pub fn control(&self) -> mpsc::Sender<Command> {
+        self.control.clone()
+    }
+
+    /// What becomes of them; once.
+    pub fn commands(&mut self) -> Option<Commands> {
+        self.commands.take()
     }
 
     /// Where it tells which trades are missing; once.
@@ -193,11 +212,16 @@ impl Deck {
     /// # Errors
     /// [`LiveError`] if it cannot be recorded, applied or committed.
     pub fn take(&mut self, delivery: Delivery, more: bool) -> Result<(), LiveError> {
-        if let Delivery::Rules { text, .. } = &delivery
-            && let Err(why) = self.plan.books.next(self.sequencer.book(), text)
-        {
-            tracing::error!(why, "the rules are refused, and those before stay");
-            return Ok(());
+        let mut delivery = delivery;
+        let mut asked = None;
+        if let Delivery::Rules { text, answer, .. } = &mut delivery {
+            asked = answer.take();
+            if let Err(why) = self.plan.books.next(self.sequencer.book(), text) {
+                tracing::error!(why, "the rules are refused, and those before stay");
+                // Who asked may be gone.
+                asked.map(|asked| asked.send(Err(why)));
+                return Ok(());
+            }
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.put(self.sequencer.next_number(), &delivery)?;
@@ -206,7 +230,9 @@ impl Deck {
         let now = clock::stamp();
         let mut batch = self.intake.accept(delivery, now);
         if let Some(rules) = batch.rules.take() {
+            let entry = self.sequencer.next_number();
             self.sequencer.rules(&rules).map_err(LiveError::Rules)?;
+            asked.map(|asked| asked.send(Ok(entry)));
         }
         self.checkpoint_due |= self.last_checkpoint.elapsed_nanos() >= self.checkpoint_every;
         if self.checkpoint_due {

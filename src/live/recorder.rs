@@ -112,7 +112,7 @@ impl Recorder {
                 entry(*received_at, 0, Content::Past(past.clone())).encode(&mut self.buffer);
                 *received_at
             }
-            Delivery::Rules { text, received_at } => {
+            Delivery::Rules { text, received_at, .. } => {
                 entry(*received_at, 0, Content::Rules(Cow::Borrowed(text))).encode(&mut self.buffer);
                 *received_at
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use feeds::time::Nanos;
 use tokio::sync::mpsc;
 
+use super::control::Commands;
 use super::pulse::Pulse;
 use super::recorder::{RecordError, Recorder};
 use super::{Deck, LiveError};
@@ -67,8 +68,10 @@ pub type Watch = Box<dyn FnMut(&[ConnectionStatus]) + Send>;
 pub fn run(service: Service, mut deck: Deck, stop: &Stop, watch: Watch) -> Result<Summary, ServiceError> {
     let pulse = Some(deck.pulse());
     let wanted = deck.wanted().filter(|_| service.backfill);
-    let taken =
-        drive(service, stop, Eyes { watch, pulse, wanted }, |delivery, more| Ok(deck.take(delivery, more)?));
+    let commands = deck.commands();
+    let taken = drive(service, stop, Eyes { watch, pulse, wanted, commands }, |delivery, more| {
+        Ok(deck.take(delivery, more)?)
+    });
     // Whatever ended the feeds, what came is committed.
     let summary = deck.stop();
     taken?;
@@ -86,14 +89,15 @@ pub fn record(
     watch: Watch,
 ) -> Result<u64, ServiceError> {
     let mut entries = 0;
-    let taken = drive(service, stop, Eyes { watch, pulse: None, wanted: None }, |delivery, _| {
-        recorder.put(entries + 1, &delivery)?;
-        entries += match &delivery {
-            Delivery::Frames(decoded) => decoded.frames.len() as u64,
-            _ => 1,
-        };
-        Ok(())
-    });
+    let taken =
+        drive(service, stop, Eyes { watch, pulse: None, wanted: None, commands: None }, |delivery, _| {
+            recorder.put(entries + 1, &delivery)?;
+            entries += match &delivery {
+                Delivery::Frames(decoded) => decoded.frames.len() as u64,
+                _ => 1,
+            };
+            Ok(())
+        });
     let stopped = recorder.stop(entries + 1, clock::wall());
     taken?;
     stopped?;
@@ -106,6 +110,8 @@ struct Eyes {
     pulse: Option<Arc<Pulse>>,
     /// What is missing comes out here.
     wanted: Option<mpsc::Receiver<Wanted>>,
+    /// What people ask of the run comes out here.
+    commands: Option<Commands>,
 }
 
 /// Feeds `take` with what comes; its second argument says whether more waits already.
@@ -147,6 +153,8 @@ async fn connect(
     let backfill = Backfill::new(&service.feeds, &options, deliveries.clone()).map_err(FeedError::from)?;
     let feeds = Feeds::start(&service.feeds, deliveries.clone(), options)?;
     let asking = eyes.wanted.take().map(|wanted| tokio::task::spawn_local(backfill.run(wanted)));
+    let granting =
+        eyes.commands.take().map(|commands| tokio::task::spawn_local(commands.grant(deliveries.clone())));
     let begun = clock::stamp();
     let mut looks: u32 = 0;
     let is_over = || service.limit.is_some_and(|limit| begun.elapsed_nanos() >= limit);
@@ -165,10 +173,10 @@ async fn connect(
         }
     }
     drop(deliveries);
-    if let Some(asking) = asking {
-        asking.abort();
+    for task in [asking, granting].into_iter().flatten() {
+        task.abort();
         // It has ended, by itself or by that.
-        let _ = asking.await;
+        let _ = task.await;
     }
     feeds.stop().await;
     Ok(())

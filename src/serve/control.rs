@@ -20,6 +20,20 @@ use crate::view::Viewer;
 
 /// `POST /v1/rules/reload`: the configuration whose rules hold from now on.
 pub(super) async fn reload(State(viewer): State<Arc<Viewer>>, body: Body) -> Response {
+    command(&viewer, body, |text, answer| Command::Reload { text, answer }).await
+}
+
+/// `POST /v1/silences`: silences beside those that are there.
+pub(super) async fn silence(State(viewer): State<Arc<Viewer>>, body: Body) -> Response {
+    command(&viewer, body, |text, answer| Command::Silence { text, answer }).await
+}
+
+/// Has the run do what `asks` makes of the body, and says from which entry on it holds.
+async fn command(
+    viewer: &Viewer,
+    body: Body,
+    asks: fn(String, oneshot::Sender<Result<u64, String>>) -> Command,
+) -> Response {
     let text = match text(body).await {
         Ok(text) => text,
         Err((status, why)) => return problem(status, why),
@@ -28,7 +42,7 @@ pub(super) async fn reload(State(viewer): State<Arc<Viewer>>, body: Body) -> Res
         return problem(StatusCode::NOT_IMPLEMENTED, "this run takes no other rules");
     };
     let (told, heard) = oneshot::channel();
-    match control.try_send(Command::Reload { text, answer: told }) {
+    match control.try_send(asks(text, told)) {
         Ok(()) => {}
         Err(TrySendError::Full(_)) => {
             return problem(StatusCode::SERVICE_UNAVAILABLE, "too many changes wait already");
@@ -44,11 +58,6 @@ pub(super) async fn reload(State(viewer): State<Arc<Viewer>>, body: Body) -> Res
 }
 
 const ENDED: &str = "the run has ended";
-
-/// `POST /v1/silences`.
-pub(super) async fn silence() -> Response {
-    problem(StatusCode::NOT_IMPLEMENTED, "silences cannot be set while it runs")
-}
 
 /// The whole body, if it is text and comes in time.
 async fn text(body: Body) -> Result<String, (StatusCode, &'static str)> {

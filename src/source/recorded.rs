@@ -296,7 +296,7 @@ impl Recorded {
                 Delivery::Closed { connection, why, received_at: entry.received_at, rest }
             }
             Content::Rules(text) => {
-                Delivery::Rules { text: text.to_string(), received_at: entry.received_at }
+                Delivery::Rules { text: text.to_string(), received_at: entry.received_at, answer: None }
             }
             Content::Time => Delivery::Time { received_at: entry.received_at },
             Content::Alarm(alarm) => {

@@ -32,7 +32,7 @@ fn run_live(folder: &std::path::Path, seed: u64, options: &LiveOptions, rules: &
     let mut deck = Deck::start(&store, options, Some(recorder)).unwrap();
     let mut deliveries = deliveries(seed, 1_500);
     let middle = deliveries.len() / 2;
-    deliveries.insert(middle, Delivery::Rules { text: rules.to_owned(), received_at: 0 });
+    deliveries.insert(middle, Delivery::Rules { text: rules.to_owned(), received_at: 0, answer: None });
     let in_all = deliveries.len();
     for (number, delivery) in deliveries.into_iter().enumerate() {
         deck.take(delivery, number % 3 != 0 && number + 1 < in_all).unwrap();
