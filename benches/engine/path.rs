@@ -175,6 +175,7 @@ fn setup(plan: &Arc<Plan>) -> Setup {
         board: FigureBoard::default(),
         dispatch: Dispatch::default(),
         alerts: AlertBoard::default(),
+        alerts_kept: u64::MAX,
     }
 }
 

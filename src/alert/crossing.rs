@@ -300,7 +300,7 @@ impl Crossing {
             rule: rule.spec.name.clone(),
             severity: rule.severity(),
             event_time: step.at,
-            fired_at: self.at.1,
+            fired_at: Some(self.at.1.unwrap_or(step.at)),
             message: rule.message.render(&look, &symbol, &rule.spec.name, rule.severity().name()),
             labels: rule.labels(),
             values,

@@ -29,7 +29,7 @@ impl Judge {
             symbol: self.symbol.clone(),
             severity: rule.severity(),
             event_time: step.at,
-            fired_at: sight.received_at,
+            fired_at: Some(sight.received_at.unwrap_or(step.at)),
             message: rule.message.render(&look, &self.symbol, &rule.spec.name, rule.severity().name()),
             labels: rule.labels(),
             values,

@@ -44,6 +44,8 @@ pub enum Command {
     Dump(DumpArgs),
     /// Print percentiles of the time that ticks take, by stage and venue
     Latency(LatencyArgs),
+    /// Say why an alert is what it is: its rule, what it saw, the windows behind that and their part of the tape
+    Explain(ExplainArgs),
     /// Follow the alerts of a running tapedeck
     Alerts(Box<AlertsArgs>),
     /// Write a made-up market to files, the same bytes on every machine, or serve it as an exchange would
@@ -375,6 +377,17 @@ pub struct DumpArgs {
     /// Print only the SHA-256 of the dump, as the first word
     #[arg(long)]
     pub digest: bool,
+}
+
+/// `explain`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ExplainArgs {
+    /// The alert: its cursor, such as 1-42, its number, or its id or the beginning of it
+    #[arg(value_name = "ALERT", value_parser = name)]
+    pub alert: String,
+    /// The database's directory
+    #[arg(long, value_name = "DIR")]
+    pub db: PathBuf,
 }
 
 /// `latency`.

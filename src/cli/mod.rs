@@ -48,6 +48,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Record(args) => run::record(args),
         Command::Query(args) => query::query(args),
         Command::Dump(args) => query::dump(args),
+        Command::Explain(args) => query::explain(args),
         Command::Latency(args) => query::latency(args),
         Command::Alerts(args) => alerts::alerts(args),
         Command::Simulate(args) => match args.serving.serve {

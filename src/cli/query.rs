@@ -5,12 +5,12 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
 
-use super::args::{DumpArgs, LatencyArgs, Query, QueryArgs, QueryCommon, TimeRange};
+use super::args::{DumpArgs, ExplainArgs, LatencyArgs, Query, QueryArgs, QueryCommon, TimeRange};
 use super::{Failure, checked, summary};
 use crate::latency::{Interval, Latencies, write_log};
 use crate::output::{Cell, Column, deliver};
 use crate::query::windows::{Selection, rows};
-use crate::query::{Catalogue, Filter, alerts, dump as dumped, tables};
+use crate::query::{Catalogue, Filter, alerts, dump as dumped, explain as explained, tables};
 use crate::store::open_reader;
 
 /// `query`.
@@ -72,6 +72,17 @@ pub(super) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     } else {
         dumped::write(&*store, &catalogue, &mut out)?;
     }
+    out.flush().map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+/// `explain`.
+pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
+    let store = open_reader(&args.db)?;
+    let catalogue = Catalogue::read(&*store)?;
+    let number = explained::find(&*store, &args.alert)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    explained::explain(&*store, &catalogue, number, &mut out)?;
     out.flush().map_err(anyhow::Error::from)?;
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use ::feeds::tick::Tick;
 
+use super::alerts::Numbered;
 use super::journal::tape_key;
 use crate::actors::work::ShareResult;
-use crate::alert::Alert;
 use crate::config::limits::BLOCK_WINDOWS;
 use crate::schema::feeds::Feed;
 use crate::schema::rows::{Block, Head};
@@ -19,8 +19,8 @@ use crate::tape::epoch::Joined;
 pub struct Checkpoint {
     /// What the symbols handed in, in tape order of epochs.
     pub results: Vec<ShareResult>,
-    /// Alerts with their numbers, where no journal writes them.
-    pub alerts: Vec<(u64, Alert)>,
+    /// Alerts, where no journal writes them.
+    pub alerts: Numbered,
     /// Rulebooks that came into force, where no journal writes them: entry, number, text.
     pub books: Vec<(u64, u32, String)>,
     /// What is decided about alerts behind all symbols.
@@ -125,9 +125,12 @@ pub(super) fn put_windows(results: &[ShareResult], number: u64, batch: &mut Batc
     keys
 }
 
-/// Puts alerts into the log.
-pub(super) fn put_alerts(numbered: &[(u64, Alert)], batch: &mut Batch) {
-    for (number, alert) in numbered {
+/// Puts alerts into the log, and takes out those that it keeps no longer.
+pub(super) fn put_alerts(numbered: &Numbered, batch: &mut Batch) {
+    if numbered.gone > 0 {
+        batch.delete_range(Family::Alerts, alerts::key(0), alerts::key(numbered.gone + 1));
+    }
+    for (number, alert) in numbered.alerts.iter().filter(|(number, _)| *number > numbered.gone) {
         batch.put(Family::Alerts, alerts::key(*number), alerts::encode(alert));
     }
 }

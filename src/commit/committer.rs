@@ -9,7 +9,7 @@ use feeds::frame::FrameCounts;
 use feeds::symbol::Symbol;
 use tokio::sync::mpsc;
 
-use super::alerts::AlertBoard;
+use super::alerts::{AlertBoard, Numbered};
 use super::audit::audit;
 use super::checkpoint::Checkpoint;
 use super::figures::{FigureBoard, Figures};
@@ -20,7 +20,6 @@ use super::repairs::repair;
 use super::writer::{Durability, Order, Written, write_all};
 use crate::actors::credit::Credit;
 use crate::actors::work::{Fault, ShareResult, Work};
-use crate::alert::Alert;
 use crate::alert::dispatch::{Dispatch, take};
 use crate::clock::{self, Stamp};
 use crate::config::limits::EPOCHS_IN_FLIGHT;
@@ -58,6 +57,8 @@ pub struct Setup {
     pub journal: Option<Journal>,
     /// Where those who watch find what is committed.
     pub board: FigureBoard,
+    /// How many alerts the log keeps.
+    pub alerts_kept: u64,
     /// What is decided about alerts behind all symbols.
     pub dispatch: Dispatch,
     /// Where those who follow the alert log hear how far it is.
@@ -211,6 +212,7 @@ struct OrderedStage {
     in_writing: VecDeque<InWriting>,
     board: FigureBoard,
     alerts: AlertBoard,
+    alerts_kept: u64,
     dispatch: Dispatch,
     summary: Summary,
 }
@@ -238,6 +240,7 @@ impl OrderedStage {
             in_writing: VecDeque::new(),
             board: setup.board,
             alerts: setup.alerts,
+            alerts_kept: setup.alerts_kept,
             dispatch: setup.dispatch,
             summary: Summary { applied: setup.run.applied, ..Summary::default() },
             run: setup.run,
@@ -325,7 +328,7 @@ impl OrderedStage {
     }
 
     /// Has the ordered stage look at what the symbols' rules said, and gives the alerts their places in the log.
-    fn number(&mut self, epoch: &Epoch, results: &mut [ShareResult]) -> Vec<(u64, Alert)> {
+    fn number(&mut self, epoch: &Epoch, results: &mut [ShareResult]) -> Numbered {
         let said = results.iter_mut().filter(|result| !result.judged.is_empty());
         let said = said.filter_map(|result| {
             let symbol = self.symbols.get(result.symbol as usize)?;
@@ -333,9 +336,9 @@ impl OrderedStage {
         });
         let books = &self.plan.books;
         let alerts = take(&mut self.dispatch, said.collect(), &epoch.books, books);
-        let first = self.run.alerts + 1;
-        self.run.alerts += alerts.len() as u64;
-        (first..).zip(alerts).collect()
+        let numbered = Numbered::new(alerts, self.run.alerts, self.alerts_kept);
+        self.run.alerts += numbered.alerts.len() as u64;
+        numbered
     }
 
     /// A connection opened.
@@ -353,11 +356,11 @@ impl OrderedStage {
     fn enter(
         &mut self,
         epoch: &Epoch,
-        (results, alerts): (&[ShareResult], Vec<(u64, Alert)>),
+        (results, alerts): (&[ShareResult], Numbered),
     ) -> Result<(), CommitError> {
-        self.summary.alerts += alerts.len() as u64;
+        self.summary.alerts += alerts.alerts.len() as u64;
         let Some(journal) = &mut self.journal else {
-            self.checkpoint.alerts.extend(alerts);
+            self.checkpoint.alerts.append(alerts);
             self.checkpoint.books.extend(epoch.books.iter().cloned());
             return Ok(());
         };

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use feeds::frame::FrameCounts;
 
+use super::alerts::Numbered;
 use super::checkpoint::{Checkpoint, put_alerts, put_books, put_findings, put_windows};
 use crate::actors::work::{Fault, ShareResult};
-use crate::alert::Alert;
 use crate::config::limits::{DISK_FULL_WAIT, TAPE_CHUNK_TICKS};
 use crate::schema::feeds::Feed;
 use crate::schema::head::{self, Head};
@@ -101,7 +101,7 @@ impl Journal {
     pub fn commit(
         &mut self,
         epoch: &Epoch,
-        (results, alerts): (&[ShareResult], &[(u64, Alert)]),
+        (results, alerts): (&[ShareResult], &Numbered),
         feed: impl Fn(usize) -> Option<Feed>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::default();

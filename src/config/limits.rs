@@ -49,6 +49,10 @@ pub const WORKERS_MAX: usize = 256;
 pub const CHECKPOINT_ENTRIES: u64 = 1_000_000;
 /// Fewest and most entries between checkpoints that a configuration may ask for.
 pub const CHECKPOINT_ENTRIES_RANGE: (u64, u64) = (1_000, 1_000_000_000);
+/// Alerts that the log keeps, by default: at 500 bytes each, half a gigabyte, and three hours at 100 a second.
+pub const ALERTS_KEPT: u64 = 1_000_000;
+/// Fewest and most alerts that a configuration may have kept.
+pub const ALERTS_KEPT_RANGE: (u64, u64) = (1_000, 1_000_000_000_000);
 /// Time after which a checkpoint is due, by default.
 pub const CHECKPOINT_EVERY: Nanos = 5 * SECOND;
 /// Shortest and longest time between checkpoints that a configuration may ask for.

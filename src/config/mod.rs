@@ -86,6 +86,8 @@ pub struct Engine {
     pub checkpoint_every: Nanos,
     /// Entries between checkpoints.
     pub checkpoint_entries: u64,
+    /// How many alerts the log keeps; somewhat more are there.
+    pub alerts_kept: u64,
     /// What a commit survives.
     pub sync: Durability,
 }
@@ -190,6 +192,7 @@ impl Default for Engine {
             workers: None,
             checkpoint_every: limits::CHECKPOINT_EVERY,
             checkpoint_entries: limits::CHECKPOINT_ENTRIES,
+            alerts_kept: limits::ALERTS_KEPT,
             sync: Durability::Default,
         }
     }

@@ -41,6 +41,7 @@ pub(super) struct RawEngine {
     pub(super) workers: Option<Spanned<i64>>,
     pub(super) checkpoint_every: Option<Text>,
     pub(super) checkpoint_entries: Option<Spanned<i64>>,
+    pub(super) alerts_kept: Option<Spanned<i64>>,
     pub(super) sync: Option<Text>,
 }
 
@@ -133,6 +134,7 @@ fn engine(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> R
         "workers",
         "checkpoint_every",
         "checkpoint_entries",
+        "alerts_kept",
         "sync",
     ];
     let section = Section::new("[engine]", table, span, &keys, problems);
@@ -145,6 +147,7 @@ fn engine(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> R
         workers: section.integer("workers"),
         checkpoint_every: section.text("checkpoint_every", DURATION),
         checkpoint_entries: section.integer("checkpoint_entries"),
+        alerts_kept: section.integer("alerts_kept"),
         sync: section.text("sync", "\"default\" or \"always\""),
     }
 }

@@ -50,6 +50,7 @@ impl Checker<'_> {
         };
         let entries_range = limits::CHECKPOINT_ENTRIES_RANGE;
         let entries = raw.checkpoint_entries.as_ref().and_then(|n| self.integer(n, entries_range));
+        let kept = raw.alerts_kept.as_ref().and_then(|n| self.integer(n, limits::ALERTS_KEPT_RANGE));
         let workers = raw.workers.as_ref().and_then(|n| self.integer(n, (1, limits::WORKERS_MAX as u64)));
         Engine {
             db: raw
@@ -70,6 +71,7 @@ impl Checker<'_> {
                 default.checkpoint_every,
             ),
             checkpoint_entries: entries.unwrap_or(default.checkpoint_entries),
+            alerts_kept: kept.unwrap_or(default.alerts_kept),
             sync: raw.sync.as_ref().map_or(default.sync, |sync| self.durability(sync)),
         }
     }

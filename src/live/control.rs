@@ -3,6 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::config::limits::COMMANDS_WAITING;
 use crate::config::{Catalogue, Config, ConfigError, RulesSpec, WindowSpec};
 use crate::feed::delivery::Delivery;
 
@@ -34,6 +35,14 @@ pub struct Commands {
 }
 
 impl Commands {
+    /// To a run of `config`, and where to give them.
+    #[must_use]
+    pub fn about(config: &Config) -> (mpsc::Sender<Command>, Commands) {
+        let (control, asked) = mpsc::channel(COMMANDS_WAITING);
+        let (windows, rules) = (config.windows.clone(), config.rules.text());
+        (control, Commands { asked, windows, rules })
+    }
+
     /// Makes what is asked for an entry of the tape, until nobody can ask any more.
     pub async fn grant(mut self, deliveries: mpsc::Sender<Delivery>) {
         while let Some(command) = self.asked.recv().await {

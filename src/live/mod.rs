@@ -26,7 +26,7 @@ use crate::commit::journal::Journal;
 use crate::commit::quarantine;
 use crate::commit::recovery::{Recovered, RecoveryError, recover};
 use crate::commit::{CommitError, Committer, Setup, Summary};
-use crate::config::limits::{BACKFILLS_WAITING, COMMANDS_WAITING};
+use crate::config::limits::BACKFILLS_WAITING;
 use crate::config::{Config, Durability};
 use crate::feed::backfill::Wanted;
 use crate::feed::delivery::Delivery;
@@ -145,6 +145,7 @@ impl Deck {
             board,
             dispatch: alerts::dispatch(&**store, &plan, rules_before)?,
             alerts: heard,
+            alerts_kept: engine.alerts_kept,
         };
         let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;
         let layout =
@@ -158,9 +159,7 @@ impl Deck {
         if first > 1 {
             sequencer.was_away();
         }
-        let (control, asked) = mpsc::channel(COMMANDS_WAITING);
-        let (windows, now) = (options.config.windows.clone(), rules.clone());
-        let commands = Commands { asked, windows, rules: now };
+        let (control, commands) = Commands::about(&options.config);
         let mut deck = Deck {
             plan,
             intake: Intake::new(0),

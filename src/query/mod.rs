@@ -1,12 +1,13 @@
 //! Reading a database: what was committed, as rows.
 //!
 //! A database says itself what it holds ([`catalogue`]): windows with their statistics, symbols, inputs. [`windows`]
-//! computes statistics from stored state; [`alerts`] has the alert log, [`tables`] the smaller lists, [`percentiles`] that of
+//! computes statistics from stored state; [`explain`] says why an alert is what it is; [`alerts`] has the alert log, [`tables`] the smaller lists, [`percentiles`] that of
 //! latencies; [`dump`] is all results in one order.
 
 pub mod alerts;
 pub mod catalogue;
 pub mod dump;
+pub mod explain;
 pub mod percentiles;
 pub mod tables;
 pub mod windows;

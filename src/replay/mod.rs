@@ -248,6 +248,7 @@ fn start_committer(
         board: FigureBoard::default(),
         dispatch: alerts::dispatch(&**store, &plan, job.run.rules_before).map_err(PlanError::from)?,
         alerts: AlertBoard::default(),
+        alerts_kept: options.config.engine.alerts_kept,
     };
     Committer::start(setup, credit.clone()).map_err(ReplayError::Threads)
 }

@@ -325,7 +325,7 @@ pub fn told_at(alert: &Alert) -> Nanos {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
 

@@ -159,6 +159,13 @@ impl TradePane {
         self.trades
     }
 
+    /// The tape numbers of its first and last trade.
+    #[must_use]
+    pub fn entries(&self) -> (u64, u64) {
+        let (first, last) = (self.first.key.number, self.last.key.number);
+        (first.min(last), first.max(last))
+    }
+
     /// Σ size.
     #[must_use]
     pub fn volume(&self) -> Sum {

@@ -12,6 +12,7 @@ use tapedeck::config::{Catalogue as Names, Config, RulesSpec};
 use tapedeck::feed::delivery::Delivery;
 use tapedeck::live::recorder::Recorder;
 use tapedeck::live::{Deck, LiveOptions};
+use tapedeck::query::explain;
 use tapedeck::replay::ReplayOptions;
 use tapedeck::schema::alerts;
 use tapedeck::store::Store;
@@ -120,6 +121,54 @@ fn other_rules_may_be_put_to_a_recording() {
     let dump = dump_of(&files, &ReplayOptions { config: own, ..options() });
     let alerts = lines(&dump, "alert,");
     assert!(!alerts.is_empty() && alerts.iter().all(|line| line.split(',').nth(3) == Some("mine")));
+}
+
+/// What is told of an alert is what is stored of its windows.
+#[test]
+fn an_alert_can_be_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = run_live(folder.path(), 5, &live_options(1, Cut::Adaptive), &other_rules());
+    let fired = log(&store);
+    let (number, alert) =
+        fired.iter().find(|(_, it)| it.rule == "burst" && it.state == State::Firing).unwrap();
+    let catalogue = tapedeck::query::Catalogue::read(&*store).unwrap();
+    for wanted in [format!("1-{number}"), number.to_string(), alert.id.to_string()] {
+        assert_eq!(explain::find(&*store, &wanted).unwrap(), *number, "{wanted}");
+    }
+    let mut out = Vec::new();
+    explain::explain(&*store, &catalogue, *number, &mut out).unwrap();
+    let told = String::from_utf8(out).unwrap();
+    let volume = &alert.values[0].1;
+    for part in [
+        format!("alert      1-{number}, firing of {}", alert.id),
+        "when = \"volume[1s, -1] > 2 * mean(volume[1s, -1], 5)\"".to_owned(),
+        format!("  volume[1s, -1] = {volume}\n"),
+        format!("    volume = {volume}\n"),
+        "    from entries ".to_owned(),
+    ] {
+        assert!(told.contains(&part), "{part} is not in\n{told}");
+    }
+    assert!(explain::find(&*store, "1-99999999").is_err() && explain::find(&*store, "7-1").is_err());
+}
+
+/// A log that keeps few has the newest of them, the same ones however the work was cut.
+#[test]
+fn a_log_keeps_as_many_as_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = made(Kind::Capture, 12, 12_000).whole(folder.path());
+    let kept = |cut, alerts_kept| {
+        let mut config = config(true);
+        config.engine.alerts_kept = alerts_kept;
+        let store = memory();
+        run(&store, &files, &ReplayOptions { config, cut, ..options() });
+        log(&store)
+    };
+    let all = kept(Cut::Adaptive, 1_000_000);
+    assert!(all.len() > 3_000, "{}", all.len());
+    let few = kept(Cut::Every(7), 1_000);
+    assert_eq!(few, kept(Cut::Adaptive, 1_000));
+    assert!((1_000..2_024).contains(&few.len()), "{}", few.len());
+    assert_eq!(few[..], all[all.len() - few.len()..]);
 }
 
 /// Rules are none of a window's business.
