@@ -60,7 +60,6 @@ idle = "5s"
 workers = 4
 checkpoint_every = "500ms"
 checkpoint_entries = 2_000
-alerts_kept = 5_000
 sync = "always"
 
 [[feeds]]
@@ -110,7 +109,7 @@ symbols = ["binance:BTCUSDT", "coinbase:BTC-USD"]
             workers: Some(4),
             checkpoint_every: SECOND / 2,
             checkpoint_entries: 2_000,
-            alerts_kept: 5_000,
+            alerts_kept: limits::ALERTS_KEPT,
             sync: Durability::Always,
         }
     );
