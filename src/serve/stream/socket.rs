@@ -190,7 +190,8 @@ impl<F: Follower> Talk<F> {
     }
 
     /// Says why it ends and where to go on. Also a client that has not read for long finds that behind what it was sent:
-    /// the kernel keeps it.
+    /// the kernel
+    /// keeps it, for half a minute from when it stopped reading.
     async fn close(mut self, ended: Ended) {
         let Some((code, reason)) = ended.close(self.sent) else {
             // Its own close is answered.
