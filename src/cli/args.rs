@@ -10,6 +10,7 @@ use feeds::time::Nanos;
 use super::alerts::{AlertsArgs, AlertsQuery};
 use super::help;
 use super::parse::{EpochCut, Speed, name, span, time};
+use super::test::TestArgs;
 use crate::config::{Listen, limits};
 use crate::market::cli::SimulateArgs;
 use crate::output::Format;
@@ -56,6 +57,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Say whether a configuration is right and, if not, where not
     Check(CheckArgs),
+    /// Test rules on made-up ticks: what each says, and when
+    Test(TestArgs),
     /// List the venues whose frames are understood
     Venues,
     /// List the statistics that windows can have

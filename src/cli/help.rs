@@ -80,6 +80,21 @@ Prints each alert once and comes again for ever when the connection ends, from w
 --state-file it goes on there the next time, too: an alert may then be printed twice after a crash, and none is missing. \
 Ends with SIGINT or SIGTERM.";
 
+/// Below `tapedeck test --help`.
+pub(super) const TEST: &str = "\
+A file names a configuration (`config`) or a file of rules (`rule_file`), or holds [[windows]] and [[rules]], and has tests:
+
+  [[test]]
+  name = \"a burst\"
+  input = [
+      { at = \"0s\", trade = \"binance:BTCUSDT 100 1 buy\", every = \"1s\", times = 60 },
+      { at = \"60s\", trade = \"binance:BTCUSDT 100 9 buy\" },
+      { at = \"63s\", clock = true },
+  ]
+  expect = [{ at = \"61s\", rule = \"burst\", symbol = \"binance:BTCUSDT\", state = \"firing\" }]
+
+Ends with 1 if a rule says something else, and with 2 if a file is wrong.";
+
 /// Below `tapedeck dump --help`.
 pub(super) const DUMP: &str = "\
 Two runs that agree have the same dump: windows with all statistics, then the totals of every symbol. Receive times, \

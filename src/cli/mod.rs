@@ -16,6 +16,7 @@ mod summary;
 mod table;
 #[cfg(test)]
 mod table_tests;
+pub mod test;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +56,12 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
             Some(address) => Ok(crate::simulator::cli::serve(args, address)?),
             None => Ok(crate::market::cli::run(args)?),
         },
+        Command::Test(args) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let tested = test::test(args, &mut out);
+            out.flush().map_err(anyhow::Error::from)?;
+            tested
+        }
         Command::Check(args) => listed(|out| lists::check(args, out)),
         Command::Venues => listed(lists::venues),
         Command::Stats(args) => listed(|out| lists::stats(args, out)),

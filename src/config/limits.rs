@@ -277,6 +277,8 @@ pub const RULE_COUNT_MAX: u32 = 1_000;
 pub const RULE_DURATION_MAX: Nanos = 366 * 86_400 * SECOND;
 /// Labels of a rule.
 pub const RULE_LABELS_MAX: usize = 32;
+/// Rows of input of one test of rules: some 200 MB of them.
+pub const TEST_ROWS_MAX: usize = 1_000_000;
 /// Largest configuration file that is read.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 

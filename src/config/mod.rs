@@ -5,6 +5,7 @@
 //! statistics and venues come from the lists in the code ([`catalogue`]), every bound from [`limits`].
 
 mod access;
+pub mod cases;
 pub mod catalogue;
 mod check_rules;
 pub mod digest;
@@ -220,15 +221,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with everything that is wrong.
     pub fn load(path: &Path, names: &Catalogue) -> Result<Config, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
-        let mut text = String::new();
-        file.take(limits::CONFIG_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > limits::CONFIG_BYTES_MAX {
-            let message = format!("more than {} bytes are no configuration", limits::CONFIG_BYTES_MAX);
-            return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, message)));
-        }
-        Config::parse(&path.display().to_string(), &text, names)
+        Config::parse(&path.display().to_string(), &read(path)?, names)
     }
 
     /// Checks the configuration `text` from a file called `name`.
@@ -251,6 +244,19 @@ impl Config {
             .filter_map(|(section, is_empty)| (!is_empty).then_some(section))
             .collect()
     }
+}
+
+/// The text of a file that is not longer than a configuration.
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(limits::CONFIG_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > limits::CONFIG_BYTES_MAX {
+        let message = format!("more than {} bytes are no configuration", limits::CONFIG_BYTES_MAX);
+        return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, message)));
+    }
+    Ok(text)
 }
 
 fn standard_windows(names: &Catalogue) -> Vec<WindowSpec> {

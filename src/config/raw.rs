@@ -152,7 +152,7 @@ fn engine(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> R
     }
 }
 
-fn window(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawWindow {
+pub(super) fn window(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawWindow {
     // `step` and `gap` belong to kinds that come later; the kind is what is refused then, not the key.
     let keys = ["name", "kind", "size", "stats", "step", "gap"];
     let section = Section::new("[[windows]]", table, span.clone(), &keys, problems);

@@ -169,7 +169,7 @@ impl Checker<'_> {
         }
     }
 
-    fn windows(&self, raw: &[RawWindow]) -> Vec<WindowSpec> {
+    pub(super) fn windows(&self, raw: &[RawWindow]) -> Vec<WindowSpec> {
         if raw.is_empty() {
             return standard_windows(self.names);
         }

@@ -7,6 +7,9 @@ mod truth;
 /// The rules of the guide against times that another program computed.
 mod worked;
 
+/// Rules tested on made-up ticks.
+mod cases;
+
 /// The same answer however the work is divided: workers, epochs, speed, files, further windows.
 mod determinism;
 
