@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::config::limits::COMMANDS_WAITING;
-use crate::config::{Catalogue, Config, ConfigError, RulesSpec, WindowSpec};
+use crate::config::{Catalogue, Config, RulesSpec, WindowSpec};
 use crate::feed::delivery::Delivery;
 
 /// One wish. It is granted when it is an entry of the tape.
@@ -68,12 +68,14 @@ impl Commands {
 
     /// The rules in force with further silences.
     fn silenced(&self, text: &str) -> Result<RulesSpec, String> {
-        let wrong = |error: ConfigError| error.to_string();
-        let more = RulesSpec::parse("the silences", text, &self.windows).map_err(wrong)?;
-        if !more.rules.is_empty() || !more.inhibitions.is_empty() || more.silences.is_empty() {
+        let sections: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        if sections.len() != 1 || !sections.contains_key("silences") {
             return Err("write [[silences]], and nothing else".to_owned());
         }
-        RulesSpec::parse("the rules", &(self.rules.clone() + &more.text()), &self.windows).map_err(wrong)
+        // Which rules there are to be silenced, only both together say.
+        let both = self.rules.clone() + text;
+        RulesSpec::parse("the rules and these silences", &both, &self.windows)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -90,5 +92,62 @@ pub fn rules_of(name: &str, text: &str, windows: &[WindowSpec]) -> Result<RulesS
             RulesSpec::parse(name, &config.rules.text(), windows).map_err(|error| error.to_string())
         }
         (Err(why), Err(_)) => Err(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "[[windows]]\nname = '1s'\n[[rules]]\nname = 'one'\nwhen = 'price > 1'\n";
+
+    /// What is granted, as the text of the rules from then on; or what is said instead.
+    fn granted(
+        ask: fn(String, oneshot::Sender<Result<u64, String>>) -> Command,
+        text: &str,
+    ) -> Result<String, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let config = Config::parse("made", CONFIG, &Catalogue::built_in()).unwrap();
+            let (control, commands) = Commands::about(&config);
+            let (deliveries, mut arriving) = mpsc::channel(1);
+            let (answer, told) = oneshot::channel();
+            control.send(ask(text.to_owned(), answer)).await.unwrap();
+            drop(control);
+            commands.grant(deliveries).await;
+            match arriving.recv().await {
+                Some(Delivery::Rules { text, answer, .. }) => {
+                    assert!(answer.is_some(), "who asked is told from which entry on");
+                    Ok(text)
+                }
+                Some(_) => panic!("another delivery"),
+                None => Err(told.await.unwrap().unwrap_err()),
+            }
+        })
+    }
+
+    #[test]
+    fn rules_come_alone_or_with_the_configuration_that_they_are_in() {
+        let reload = |text: &str| granted(|text, answer| Command::Reload { text, answer }, text);
+        let alone = reload("[[rules]]\nname = 'two'\nwhen = 'size > 1'\n").unwrap();
+        assert!(alone.contains("name = \"two\"") && !alone.contains("one"), "{alone}");
+        assert!(reload(CONFIG).unwrap().contains("name = \"one\""));
+        assert_eq!(reload("").unwrap(), "", "no rules are rules, too");
+        let wrong = reload("[[rules]]\nname = 'two'\nwhen = 'sizes > 1'\n").unwrap_err();
+        assert!(wrong.contains("the rules:3:") && wrong.contains("`size`"), "{wrong}");
+        // Its windows are not those of the run.
+        let other = "[[windows]]\nname = '9s'\n[[rules]]\nname = 'two'\nwhen = 'volume[9s] > 1'\n";
+        assert!(reload(other).unwrap_err().contains("9s"));
+    }
+
+    #[test]
+    fn a_silence_comes_beside_the_rules_that_are_there() {
+        let silence = |text: &str| granted(|text, answer| Command::Silence { text, answer }, text);
+        let text = "[[silences]]\nname = 'night'\nrules = ['one']\nuntil = '2030-01-01T00:00:00Z'\n";
+        let both = silence(text).unwrap();
+        assert!(both.contains("name = \"one\"") && both.contains("name = \"night\""), "{both}");
+        let more = "[[rules]]\nname = 'two'\nwhen = 'size > 1'\n";
+        assert!(silence(&(text.to_owned() + more)).unwrap_err().contains("nothing else"));
+        assert!(silence("").is_err());
     }
 }
