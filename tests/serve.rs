@@ -204,7 +204,7 @@ fn a_run_is_shown_from_its_beginning_to_its_end() {
         loop {
             let frames = seconds.recv_timeout(DEADLINE).unwrap();
             let status = get(address, "/v1/status").json();
-            assert_eq!(status["queues"].as_array().unwrap().len(), 3);
+            assert_eq!(status["queues"].as_array().unwrap().len(), 4);
             let is_still = frames == before && frames > 0 && status["ledger"]["received"] == committed;
             (before, committed) = (frames, status["ledger"]["received"].as_u64().unwrap());
             if is_still && committed > EVENTS / 2 {

@@ -256,6 +256,7 @@ impl Sink<'_> {
         let event = match (event, time) {
             (Ok(event), Ok(_)) => event,
             (Err(rejection), _) => Event::Rejected(rejection),
+            (Ok(_), Err(TimeError::OtherUnit)) => Event::Rejected(Rejection::OtherUnit),
             (Ok(_), Err(_)) => Event::Rejected(Rejection::BadTime),
         };
         let exchange_ts = time.ok().or(self.received_at).unwrap_or(0);

@@ -7,6 +7,9 @@
 //! One event with a time far ahead would be the least for a long while. So one sample alone moves nothing far: a
 //! sample more than [`STEP`] below the estimate is set aside, and believed only if the next one is near it. The very
 //! first sample is the estimate until two in a row agree on another.
+//!
+//! A receive time that leaps by more than [`LEAP`] either way says that our clock was set, or that nothing came for long.
+//! If two samples behind it agree on another estimate, far from the one before either way, what was known is forgotten.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,6 +22,8 @@ use crate::venue::Output;
 pub const WINDOW: u64 = 1_024;
 /// How far below the estimate a sample may be without another to confirm it.
 pub const STEP: Nanos = 10 * SECOND;
+/// How far a receive time leaps if a clock was set.
+pub const LEAP: Nanos = 600 * SECOND;
 /// Most quotes of one symbol that wait for the first estimate.
 pub const WAITING_MAX: usize = 1_000;
 /// Most quotes of all symbols of a connection that wait: some 10 MB of them. A connection of a thousand symbols that has
@@ -34,6 +39,10 @@ pub struct OffsetWindow {
     aside: Option<Nanos>,
     /// Two samples in a row were near each other; before that, the first one is all that is known.
     confirmed: bool,
+    /// The last receive time.
+    last: Option<Nanos>,
+    /// It has leapt, and no sample has shown yet that the estimate holds.
+    leapt: bool,
 }
 
 impl OffsetWindow {
@@ -42,8 +51,14 @@ impl OffsetWindow {
     pub fn observe(&mut self, received_at: Nanos, event_time: Nanos) -> Option<Nanos> {
         let before = self.estimate();
         let sample = received_at.saturating_sub(event_time);
-        if self.confirmed && before.is_some_and(|estimate| sample >= estimate.saturating_sub(STEP)) {
+        self.leapt |= self.last.is_some_and(|last| received_at.abs_diff(last) > LEAP.unsigned_abs());
+        self.last = Some(received_at);
+        let holds = |estimate: Nanos| {
+            sample >= estimate.saturating_sub(STEP) && !(self.leapt && sample > estimate.saturating_add(STEP))
+        };
+        if self.confirmed && before.is_some_and(holds) {
             self.aside = None;
+            self.leapt = false;
             self.take(sample);
         } else {
             self.weigh(before, sample);
@@ -62,9 +77,9 @@ impl OffsetWindow {
                 self.take(sample);
             }
             (Some(_), Some(aside)) if is_near(aside) => {
-                if !self.confirmed {
+                if !self.confirmed || self.leapt {
                     self.rising.clear();
-                    self.confirmed = true;
+                    (self.confirmed, self.leapt) = (true, false);
                 }
                 self.take(aside);
                 self.take(sample);
@@ -85,6 +100,15 @@ impl OffsetWindow {
         }
     }
 
+    /// The newest estimate, unless receive time has leapt to `received_at`, or before, and no event has shown since whether
+    /// it holds.
+    #[inline]
+    fn holding_at(&self, received_at: Nanos) -> Option<Nanos> {
+        let leaps =
+            self.leapt || self.last.is_some_and(|last| received_at.abs_diff(last) > LEAP.unsigned_abs());
+        self.estimate().filter(|_| !leaps)
+    }
+
     /// The newest estimate; `None` before the first timed event.
     #[must_use]
     #[inline]
@@ -93,7 +117,7 @@ impl OffsetWindow {
     }
 }
 
-/// What one connection shows of its venue's clock, with the quotes that wait for the first estimate.
+/// What one connection shows of its venue's clock, with the quotes that wait for an estimate.
 #[derive(Debug, Default)]
 pub struct VenueClock {
     window: OffsetWindow,
@@ -111,9 +135,11 @@ impl VenueClock {
         let Some(received_at) = received_at else { return };
         if let Some(offset) = self.window.observe(received_at, event_time) {
             out.offsets.push((out.ticks.len(), offset));
-            if !self.waiting.is_empty() {
-                self.release(offset, out);
-            }
+        }
+        if !self.waiting.is_empty()
+            && let Some(offset) = self.window.holding_at(received_at)
+        {
+            self.release(offset, out);
         }
     }
 
@@ -126,7 +152,7 @@ impl VenueClock {
         };
         let mut tick = Tick::new(symbol, received_at.unwrap_or(0), received_at, event);
         tick.timed = false;
-        match self.window.estimate() {
+        match self.window.holding_at(received_at.unwrap_or(0)) {
             Some(offset) => out.ticks.push(placed(tick, offset)),
             None if received_at.is_none() => out.ticks.push(tick),
             None => self.wait(tick, out),
@@ -229,7 +255,7 @@ mod tests {
     fn estimates(samples: &[i64]) -> Vec<i64> {
         let mut window = OffsetWindow::default();
         let estimate = |sample: &i64| {
-            window.observe(NOON + sample * SECOND, NOON);
+            window.observe(NOON, NOON - sample * SECOND);
             window.estimate().unwrap() / SECOND
         };
         samples.iter().map(estimate).collect()
@@ -247,6 +273,31 @@ mod tests {
         assert_eq!(estimates(&[5, 6, -3_600, -7_200, -7_201]), [5, 5, 5, 5, -7_201]);
         assert_eq!(estimates(&[5, 6, -4, -14]), [5, 5, -4, -14], "step by step");
         assert_eq!(estimates(&[5, 3_600, 6, 3_600, 3_601]), [5; 5], "an old event is none that shows much");
+    }
+
+    /// The same of samples in seconds at receive times in seconds.
+    fn estimates_at(samples: &[(i64, i64)]) -> Vec<i64> {
+        let mut window = OffsetWindow::default();
+        let estimate = |(at, sample): &(i64, i64)| {
+            let received_at = NOON + at * SECOND;
+            window.observe(received_at, received_at - sample * SECOND);
+            window.estimate().unwrap() / SECOND
+        };
+        samples.iter().map(estimate).collect()
+    }
+
+    #[test]
+    fn behind_a_leap_two_samples_that_agree_are_the_estimate() {
+        let ahead = [(0, 5), (1, 6), (3_602, 3_607), (3_603, 3_606), (3_604, 3_605)];
+        assert_eq!(estimates_at(&ahead), [5, 5, 5, 3_606, 3_605], "our clock was set ahead");
+        let back = [(0, 5), (1, 6), (-3_598, -3_593), (-3_597, -3_594), (-3_596, -3_592)];
+        assert_eq!(estimates_at(&back), [5, 5, 5, -3_594, -3_594], "and back");
+        let pause = [(0, 5), (1, 6), (3_602, 7), (3_603, 30), (3_604, 31)];
+        assert_eq!(estimates_at(&pause), [5; 5], "nothing came for an hour, and then late");
+        let garbled = [(0, 5), (1, 6), (3_602, 3_607), (3, 6), (4, 30), (5, 30)];
+        assert_eq!(estimates_at(&garbled), [5; 6], "one receive time alone was wrong");
+        let slow = [(0, 5), (1, 6), (2, 3_600), (3, 3_601), (4, 3_600)];
+        assert_eq!(estimates_at(&slow), [5; 5], "without a leap an old event is none that shows much");
     }
 
     #[test]
@@ -273,6 +324,27 @@ mod tests {
         assert!(!out.ticks[0].timed);
         clock.place(x, Some(NOON + 200), quote(4), &mut out);
         assert_eq!(out.ticks[3].exchange_ts, NOON + 193);
+    }
+
+    #[test]
+    fn quotes_wait_behind_a_leap_until_two_events_show_what_it_was() {
+        let mut symbols = SymbolTable::new("v");
+        let x = symbols.intern(b"X");
+        let hour = 3_600 * SECOND;
+        let (mut clock, mut out) = (VenueClock::default(), Output::default());
+        for at in [0, 1] {
+            clock.observe(Some(NOON + at), NOON + at - 5, &mut out);
+        }
+        clock.place(x, Some(NOON + hour), quote(1), &mut out);
+        clock.observe(Some(NOON + hour + 2), NOON + 2 - 5, &mut out);
+        clock.place(x, Some(NOON + hour + 3), quote(2), &mut out);
+        assert!(out.ticks.is_empty());
+        clock.observe(Some(NOON + hour + 4), NOON + 4 - 5, &mut out);
+        let times: Vec<Nanos> = out.ticks.iter().map(|tick| tick.exchange_ts).collect();
+        assert_eq!(times, [NOON - 5, NOON - 2], "by the clock as it was set");
+        clock.place(x, Some(NOON + 3 * hour), quote(3), &mut out);
+        clock.observe(Some(NOON + 3 * hour), NOON + 2 * hour - 5, &mut out);
+        assert_eq!(out.ticks[2].exchange_ts, NOON + 2 * hour - 5, "it was a pause");
     }
 
     #[test]
@@ -324,6 +396,7 @@ mod tests {
         clock.observe(Some(NOON), NOON - 1, &mut out);
         clock.place(x, None, quote(2), &mut out);
         clock.place(x, Some(5), quote(3), &mut out);
+        clock.observe(Some(NOON + 1), NOON, &mut out);
         let events: Vec<_> = out.ticks.iter().map(|t| t.event).collect();
         assert_eq!(events, [Event::Rejected(Rejection::BadTime); 3]);
     }

@@ -6,6 +6,7 @@
 use crate::frame::{Frame, FrameKind};
 use crate::live::Notice;
 use crate::symbol::{SymbolId, SymbolTable};
+use crate::tick::{Event, Rejection, Tick};
 use crate::time::Nanos;
 use crate::venue::{Output, Session};
 
@@ -72,6 +73,7 @@ impl Attention {
         let before = known(symbols);
         let below = Whose::Below(before);
         let kind = session.on_frame(frame, symbols, out);
+        drop_beyond(symbols, &mut out.ticks[at..]);
         let after = self.last;
         let mut found = Vec::new();
         let now = known(symbols);
@@ -90,6 +92,15 @@ impl Attention {
         out.outages.extend(found.into_iter().map(|(whose, sign)| Outage { at, whose, sign, after }));
         self.last = frame.received_at.or(self.last);
         kind
+    }
+}
+
+/// Drops the ticks of symbols for which the table has no room.
+#[inline]
+pub fn drop_beyond(symbols: &SymbolTable, ticks: &mut [Tick]) {
+    let Some(beyond) = symbols.beyond() else { return };
+    for tick in ticks.iter_mut().filter(|tick| tick.symbol == beyond) {
+        tick.event = Event::Rejected(Rejection::Dropped);
     }
 }
 

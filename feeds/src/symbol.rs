@@ -71,6 +71,12 @@ pub struct SymbolTable {
     recent: Vec<(u128, SymbolId)>,
 }
 
+/// Most symbols of one table: twice as many as the engine is built for, and fifty times as many as the largest venue has.
+/// With some 200 bytes each, 50 MiB.
+pub const SYMBOLS_MAX: usize = 1 << 18;
+/// The native name of all symbols beyond [`SYMBOLS_MAX`] together. Their ticks are dropped.
+pub const BEYOND: &str = "(too many symbols)";
+
 /// Places for short aliases, a power of two.
 const RECENT: usize = 1 << 12;
 
@@ -108,8 +114,18 @@ impl SymbolTable {
         }
     }
 
+    /// The number of all symbols for which there was no room, if there are such: nothing may be made of their ticks.
+    #[must_use]
+    #[inline]
+    pub fn beyond(&self) -> Option<SymbolId> {
+        (self.symbols.len() > SYMBOLS_MAX).then_some(SymbolId(SYMBOLS_MAX as u32))
+    }
+
     #[cold]
     fn intern_new(&mut self, native: &[u8]) -> SymbolId {
+        if let Some(beyond) = self.beyond() {
+            return beyond;
+        }
         let symbol = Symbol::new(&self.venue, &String::from_utf8_lossy(native));
         let id = self.number(&symbol);
         self.add_key(KeyKind::Native, native, id);
@@ -161,6 +177,9 @@ impl SymbolTable {
             return id;
         }
         let id = self.number(symbol);
+        if self.beyond() == Some(id) {
+            return id;
+        }
         self.add_key(KeyKind::Alias, text, id);
         id
     }
@@ -182,7 +201,14 @@ impl SymbolTable {
         if let Some(id) = self.find(KeyKind::Full, text) {
             return id;
         }
+        if let Some(beyond) = self.beyond() {
+            return beyond;
+        }
         let id = SymbolId(u32::try_from(self.symbols.len()).unwrap_or(u32::MAX));
+        if self.symbols.len() == SYMBOLS_MAX {
+            self.symbols.push(Symbol::new(&self.venue, BEYOND));
+            return id;
+        }
         self.symbols.push(symbol.clone());
         self.add_key(KeyKind::Full, text, id);
         id
@@ -296,6 +322,26 @@ mod tests {
         }
         assert_eq!(table.symbols().len(), names.len());
         assert_eq!(table.symbols()[77].native(), names[77]);
+    }
+
+    #[test]
+    fn what_finds_no_room_shares_one_number_and_costs_nothing_more() {
+        let mut table = SymbolTable::new("v");
+        for n in 0..SYMBOLS_MAX {
+            assert_eq!(table.intern(format!("S{n}").as_bytes()), SymbolId(n as u32));
+        }
+        assert_eq!(table.beyond(), None);
+        let beyond = table.intern(b"ONE MORE");
+        assert_eq!(table.beyond(), Some(beyond));
+        let size = (table.symbols.len(), table.keys.len(), table.texts.len());
+        for n in 0..1_000 {
+            assert_eq!(table.intern(format!("MORE{n}").as_bytes()), beyond);
+            assert_eq!(table.alias(format!("A{n}").as_bytes(), &Symbol::new("w", &format!("M{n}"))), beyond);
+            assert_eq!(table.intern_full(&Symbol::new("w", &format!("M{n}"))), beyond);
+        }
+        assert_eq!((table.symbols.len(), table.keys.len(), table.texts.len()), size);
+        assert_eq!(table.symbols()[beyond.0 as usize].as_str(), "v:(too many symbols)");
+        assert_eq!(table.intern(b"S7"), SymbolId(7), "those that are known stay");
     }
 
     #[test]

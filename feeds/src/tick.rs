@@ -158,6 +158,8 @@ pub enum Rejection {
     BadTime,
     /// A quote that waited for a time estimate longer than the bound allows; counted as dropped.
     Dropped,
+    /// A time that is one in another unit than the venue's, or than the file's first.
+    OtherUnit,
 }
 
 /// What happened.

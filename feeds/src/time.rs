@@ -36,6 +36,9 @@ pub enum TimeError {
     /// Before 1990 or after 2199.
     #[error("time outside 1990-2200")]
     OutOfRange,
+    /// Within 1990 and 2200, but in another unit than it should be.
+    #[error("time in another unit")]
+    OtherUnit,
 }
 
 impl Unit {
@@ -61,14 +64,20 @@ impl Unit {
     /// `value` of this unit in nanoseconds.
     ///
     /// # Errors
-    /// [`TimeError::OutOfRange`] outside 1990–2200.
+    /// [`TimeError::OutOfRange`] outside 1990–2200, [`TimeError::OtherUnit`] if it lies within those in another unit.
     #[inline]
     pub fn to_nanos(self, value: i64) -> Result<Nanos, TimeError> {
         value
             .checked_mul(self.nanos())
             .filter(|t| (EARLIEST..LATEST).contains(t))
-            .ok_or(TimeError::OutOfRange)
+            .ok_or_else(|| unusable(value))
     }
+}
+
+/// Why an integer is no time in the unit that it should have.
+#[cold]
+fn unusable(value: i64) -> TimeError {
+    Unit::by_magnitude(value).map_or(TimeError::OutOfRange, |_| TimeError::OtherUnit)
 }
 
 /// An integer time in `unit`, with up to nine digits behind a point (`1626916403.8469708` in seconds).
@@ -78,7 +87,7 @@ impl Unit {
 pub fn parse_in(text: &[u8], unit: Unit) -> Result<Nanos, TimeError> {
     let point = memchr::memchr(b'.', text).unwrap_or(text.len());
     let whole = parse_digits(&text[..point]).ok_or(TimeError::NotATime)?;
-    let mut nanos = whole.checked_mul(unit.nanos()).ok_or(TimeError::OutOfRange)?;
+    let mut nanos = whole.checked_mul(unit.nanos()).ok_or_else(|| unusable(whole))?;
     let mut worth = unit.nanos();
     for &byte in text.get(point + 1..).unwrap_or_default() {
         if !byte.is_ascii_digit() {
@@ -87,7 +96,7 @@ pub fn parse_in(text: &[u8], unit: Unit) -> Result<Nanos, TimeError> {
         worth /= 10;
         nanos = nanos.checked_add(i64::from(byte - b'0') * worth).ok_or(TimeError::OutOfRange)?;
     }
-    in_range(nanos)
+    in_range(nanos).map_err(|_| unusable(whole))
 }
 
 /// An unsigned integer of at most 19 digits.
@@ -193,7 +202,9 @@ mod tests {
         assert_eq!(parse_in(b"1626916403.8x", Unit::Seconds), Err(TimeError::NotATime));
         assert_eq!(parse_in(b"-5", Unit::Seconds), Err(TimeError::NotATime));
         assert_eq!(parse_in(b"9999999999999999999", Unit::Nanos), Err(TimeError::NotATime));
-        assert_eq!(parse_in(b"999999999999999999", Unit::Seconds), Err(TimeError::OutOfRange));
+        assert_eq!(parse_in(b"999999999999999999", Unit::Seconds), Err(TimeError::OtherUnit));
+        assert_eq!(parse_in(b"1626916403.5", Unit::Millis), Err(TimeError::OtherUnit));
+        assert_eq!(parse_in(b"99", Unit::Seconds), Err(TimeError::OutOfRange));
     }
 
     #[test]

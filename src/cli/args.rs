@@ -13,6 +13,7 @@ use super::parse::{EpochCut, Speed, name, span, time};
 use super::test::TestArgs;
 use crate::config::{Listen, limits};
 use crate::market::cli::SimulateArgs;
+use crate::market::{Arrivals, MarketSpec};
 use crate::output::Format;
 use crate::source::SourceOptions;
 
@@ -83,6 +84,17 @@ pub struct DemoArgs {
     /// Another seed is another market
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
+    /// When orders and quotes arrive
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = MarketSpec::DEFAULT.arrivals)]
+    pub arrivals: Arrivals,
+    /// How much trades draw further trades after them, in percent of the usual
+    #[arg(long, value_name = "PERCENT", default_value_t = MarketSpec::DEFAULT.bursts,
+          value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub bursts: u32,
+    /// How much symbols share of the market's moves, in percent of the usual
+    #[arg(long, value_name = "PERCENT", default_value_t = MarketSpec::DEFAULT.correlation,
+          value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub correlation: u32,
     /// What goes wrong and when, as in `tapedeck simulate --faults`
     #[arg(
         long,

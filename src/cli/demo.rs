@@ -71,6 +71,9 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
         symbols: args.symbols,
         seed: args.seed,
         ticks_per_second: args.ticks_per_second,
+        arrivals: args.arrivals,
+        bursts: args.bursts,
+        correlation: args.correlation,
         ..MarketSpec::default()
     };
     let bound = serve::bind(args.listen.as_ref().unwrap_or(&Listen::Usual)).map_err(anyhow::Error::from)?;

@@ -91,7 +91,7 @@ pub(crate) fn time(text: &str) -> Result<Nanos, String> {
     let is_date = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
     let words = if is_date { format!("{text}T00:00:00Z") } else { text.to_owned() };
     parse_words(&words).map_err(|error| match error {
-        TimeError::OutOfRange => "write a time between 1990 and 2200".to_owned(),
+        TimeError::OutOfRange | TimeError::OtherUnit => "write a time between 1990 and 2200".to_owned(),
         TimeError::NotATime => "write 2024-08-08T12:00:00Z, 2024-08-08, or an integer since 1970".to_owned(),
     })
 }

@@ -62,6 +62,7 @@ fn view(symbols: usize) -> View {
         windows: 99,
         ticks_per_s: 2_031.7,
         queues: Vec::new(),
+        backfills_refused: 0,
         alerts: 0,
         db: None,
         recording: None,

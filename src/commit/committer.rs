@@ -7,14 +7,14 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use feeds::frame::FrameCounts;
 use feeds::symbol::Symbol;
-use tokio::sync::mpsc;
 
 use super::alerts::{AlertBoard, Numbered};
 use super::audit::audit;
 use super::checkpoint::Checkpoint;
-use super::figures::{FigureBoard, Figures};
+use super::figures::{FigureBoard, Figures, by_venue};
 use super::journal::{Journal, keep_ticks};
 use super::missing::want;
+use super::outages::{self, OutageCounts};
 use super::quarantine::OutOfService;
 use super::repairs::repair;
 use super::writer::{Durability, Order, Written, write_all};
@@ -23,7 +23,7 @@ use crate::actors::work::{Fault, ShareResult, Work};
 use crate::alert::dispatch::{Dispatch, take};
 use crate::clock::{self, Stamp};
 use crate::config::limits::EPOCHS_IN_FLIGHT;
-use crate::feed::backfill::Wanted;
+use crate::feed::backfill::Wants;
 use crate::latency::{Latencies, Stage};
 use crate::schema::Key;
 use crate::schema::feeds::Feed;
@@ -52,7 +52,7 @@ pub struct Setup {
     /// The symbols that the database holds, by number.
     pub symbols: Vec<Symbol>,
     /// Where it is told which trades are missing, so that they can be asked for.
-    pub wanted: Option<mpsc::Sender<Wanted>>,
+    pub wanted: Option<Wants>,
     /// Commit each epoch; without it only checkpoints are.
     pub journal: Option<Journal>,
     /// Where those who watch find what is committed.
@@ -158,18 +158,26 @@ impl Drop for Closing {
 fn run(setup: Setup, credit: &Credit, finished: &Receiver<Arc<Work>>) -> Result<Summary, CommitError> {
     let (orders, to_write) = bounded(1);
     let (written, news) = bounded(4);
-    let store = Arc::clone(&setup.store);
+    let (store, board) = (Arc::clone(&setup.store), setup.board.clone());
     let mut durability = Durability::of(setup.journal.as_ref());
-    let writer = std::thread::Builder::new()
-        .name("writer".to_owned())
-        .spawn(move || write_all(&store, &to_write, &written, &mut durability).map_err(CommitError::from));
+    let writer = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+        write_all(&store, &to_write, &written, &mut durability, board).map_err(CommitError::from)
+    });
     let writer = writer.map_err(|_| CommitError::Panicked("start of the writer"))?;
     let mut stage = OrderedStage::new(setup);
     let mut result = Ok(());
-    for work in finished {
-        result = stage.finished(work, credit, &orders, &news);
-        if result.is_err() {
-            break;
+    while result.is_ok() {
+        // What comes first decides nothing but when it is shown.
+        crossbeam_channel::select! {
+            recv(finished) -> work => match work {
+                Ok(work) => result = stage.finished(work, credit, &orders, &news),
+                Err(_) => break,
+            },
+            recv(news) -> written => match written {
+                Ok(written) => stage.heard(written),
+                // The writer is gone, and has the reason.
+                Err(_) => break,
+            },
         }
     }
     drop(orders);
@@ -200,9 +208,10 @@ struct OrderedStage {
     chunk: Option<Chunk>,
     journal: Option<Journal>,
     out_of_service: OutOfService,
+    outages: OutageCounts,
     plan: Arc<Plan>,
     symbols: Vec<Symbol>,
-    wanted: Option<mpsc::Sender<Wanted>>,
+    wanted: Option<Wants>,
     feeds: Vec<Feed>,
     counts: Vec<FrameCounts>,
     ledgers: Vec<Ledger>,
@@ -229,6 +238,7 @@ impl OrderedStage {
             chunk: setup.keep_ticks.then(Chunk::default),
             journal: setup.journal,
             out_of_service: OutOfService::default(),
+            outages: OutageCounts::default(),
             plan: setup.plan,
             symbols: setup.symbols,
             wanted: setup.wanted,
@@ -289,6 +299,7 @@ impl OrderedStage {
             let earlier: Vec<&ShareResult> = self.checkpoint.results.iter().filter(of_symbol).collect();
             repair(result, &earlier, &*self.store, &self.plan)?;
         }
+        outages::count(&mut self.outages, &results, &self.symbols);
         if let Some(wanted) = &self.wanted {
             want(wanted, &self.symbols, &results);
         }
@@ -296,7 +307,8 @@ impl OrderedStage {
             self.open(input);
         }
         for (file, counts) in &work.epoch.frames {
-            if let Some(total) = self.counts.get_mut(*file) {
+            if let Some((total, feed)) = self.counts.get_mut(*file).zip(self.feeds.get(*file)) {
+                outages::tell_unknown(total, counts, &feed.name);
                 total.merge(counts);
             }
         }
@@ -403,16 +415,17 @@ impl OrderedStage {
 
     /// Hears from the writer what is committed.
     fn hear(&mut self, news: &Receiver<Written>) {
-        for written in news.try_iter() {
-            self.summary.applied = self.summary.applied.max(written.applied);
-            let Some(InWriting { arrivals, figures, interval }) = self.in_writing.pop_front() else {
-                continue;
-            };
-            self.board.publish(Figures { committed_at: Some(written.at), ..figures }, &interval);
-            for (file, ticks, entered) in arrivals {
-                let venue = self.feeds.get(file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
-                self.interval.record_n(Stage::Committed, venue, written.at.since(entered), ticks);
-            }
+        news.try_iter().for_each(|written| self.heard(written));
+    }
+
+    /// A checkpoint is written.
+    fn heard(&mut self, written: Written) {
+        self.summary.applied = self.summary.applied.max(written.applied);
+        let Some(InWriting { arrivals, figures, interval }) = self.in_writing.pop_front() else { return };
+        self.board.publish(Figures { committed_at: Some(written.at), ..figures }, &interval);
+        for (file, ticks, entered) in arrivals {
+            let venue = self.feeds.get(file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+            self.interval.record_n(Stage::Committed, venue, written.at.since(entered), ticks);
         }
     }
 
@@ -447,7 +460,8 @@ impl OrderedStage {
             ledger,
             symbols: self.ledgers.len(),
             emissions: self.summary.emissions,
-            venues: Arc::new(self.venues()),
+            venues: Arc::new(by_venue(&self.feeds, &self.counts)),
+            outages: Arc::new(self.outages.clone()),
             ..Figures::default()
         };
         let arrivals = std::mem::take(&mut self.arrivals);
@@ -468,15 +482,6 @@ impl OrderedStage {
         let mut batch = Batch::default();
         batch.put(Family::Latency, Key::default().time(clock::wall()).bytes(), bytes);
         Ok(self.store.commit(&batch, true)?)
-    }
-
-    /// The ledgers of frames by venue.
-    fn venues(&self) -> BTreeMap<String, FrameCounts> {
-        let mut venues: BTreeMap<String, FrameCounts> = BTreeMap::new();
-        for (feed, counts) in self.feeds.iter().zip(&self.counts) {
-            venues.entry(feed.venue.clone().unwrap_or_default()).or_default().merge(counts);
-        }
-        venues
     }
 
     fn summary(mut self) -> Summary {

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feeds::frame::FrameCounts;
 
+use super::outages::OutageCounts;
 use super::windows::WindowBoard;
 use crate::actors::work::Fault;
 use crate::clock::Stamp;
 use crate::latency::Latencies;
+use crate::schema::feeds::Feed;
 use crate::symbol::ledger::Ledger;
 
 /// As of the last checkpoint that is in the database.
@@ -30,6 +32,10 @@ pub struct Figures {
     pub venues: Arc<BTreeMap<String, FrameCounts>>,
     /// Symbols that are out of service, and why.
     pub faults: Arc<Vec<Fault>>,
+    /// Who waits for room on a full disk, and what for.
+    pub waits: Arc<BTreeMap<&'static str, String>>,
+    /// Stretches of this process in which ticks may be missing.
+    pub outages: Arc<OutageCounts>,
     /// Latencies of this process.
     pub latencies: Arc<Latencies>,
 }
@@ -55,9 +61,10 @@ impl FigureBoard {
     pub(super) fn publish(&self, figures: Figures, interval: &Latencies) {
         let mut shown = self.figures();
         let (latencies, faults) = (std::mem::take(&mut shown.latencies), Arc::clone(&shown.faults));
+        let waits = Arc::clone(&shown.waits);
         // Epochs behind it may be in the database already.
         let applied = figures.applied.max(shown.applied);
-        *shown = Figures { latencies, applied, checkpoints: shown.checkpoints + 1, faults, ..figures };
+        *shown = Figures { latencies, applied, checkpoints: shown.checkpoints + 1, faults, waits, ..figures };
         add(&mut shown, interval);
     }
 
@@ -70,6 +77,16 @@ impl FigureBoard {
     #[must_use]
     pub fn windows(&self) -> &WindowBoard {
         &self.windows
+    }
+
+    /// `who` waits for room on the disk, or no longer does.
+    pub(super) fn wait(&self, who: &'static str, why: Option<String>) {
+        let mut shown = self.figures();
+        let waits = Arc::make_mut(&mut shown.waits);
+        match why {
+            Some(why) => waits.insert(who, why),
+            None => waits.remove(who),
+        };
     }
 
     /// A symbol is out of service, from now on or since an earlier run.
@@ -94,6 +111,15 @@ impl FigureBoard {
     fn figures(&self) -> MutexGuard<'_, Figures> {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The ledgers of frames by venue.
+pub(super) fn by_venue(feeds: &[Feed], counts: &[FrameCounts]) -> BTreeMap<String, FrameCounts> {
+    let mut venues: BTreeMap<String, FrameCounts> = BTreeMap::new();
+    for (feed, counts) in feeds.iter().zip(counts) {
+        venues.entry(feed.venue.clone().unwrap_or_default()).or_default().merge(counts);
+    }
+    venues
 }
 
 fn add(figures: &mut Figures, interval: &Latencies) {

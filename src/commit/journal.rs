@@ -13,6 +13,8 @@ use feeds::frame::FrameCounts;
 
 use super::alerts::Numbered;
 use super::checkpoint::{Checkpoint, put_alerts, put_books, put_findings, put_windows};
+use super::figures::FigureBoard;
+use super::patience::Patience;
 use crate::actors::work::{Fault, ShareResult};
 use crate::config::limits::{DISK_FULL_WAIT, TAPE_CHUNK_TICKS};
 use crate::schema::feeds::Feed;
@@ -32,6 +34,7 @@ pub type Unsynced = Arc<AtomicBool>;
 /// See the module.
 pub struct Journal {
     store: Arc<dyn Store>,
+    patience: Patience,
     run: u32,
     ticks_before: u64,
     /// Every epoch is synced before it counts as committed.
@@ -56,9 +59,12 @@ impl Journal {
         store: Arc<dyn Store>,
         (run, applied, ticks_before): (u32, u64, u64),
         always: bool,
+        board: FigureBoard,
     ) -> Journal {
+        let most = Duration::from_nanos(DISK_FULL_WAIT as u64);
         Journal {
             store,
+            patience: Patience::new(most, "epochs", board),
             run,
             ticks_before,
             always,
@@ -133,7 +139,7 @@ impl Journal {
         let head = Head { run: self.run, applied, ticks: self.ticks_before + epoch.ticks_so_far, frames };
         batch.put(Family::Meta, head::key(), head.encode());
         self.frames = head.frames;
-        self.store.commit_within(&batch, self.always, Duration::from_nanos(DISK_FULL_WAIT as u64))?;
+        self.patience.commit(&*self.store, &batch, self.always)?;
         self.unsynced.store(true, Ordering::Release);
         Ok(())
     }

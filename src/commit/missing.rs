@@ -1,21 +1,18 @@
 //! Which trades are missing, for those who ask for them.
 
 use feeds::symbol::Symbol;
-use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::actors::work::ShareResult;
-use crate::feed::backfill::Wanted;
+use crate::feed::backfill::{Wanted, Wants};
 use crate::symbol::GapChange;
 use crate::symbol::duplicates::Hole;
 
 /// Tells which trades are missing. Where that finds no room they stay missing, as the gaps say.
-pub(super) fn want(wanted: &Sender<Wanted>, symbols: &[Symbol], results: &[ShareResult]) {
+pub(super) fn want(wanted: &Wants, symbols: &[Symbol], results: &[ShareResult]) {
     for result in results.iter().filter(|result| !result.gaps.is_empty()) {
         let Some(symbol) = symbols.get(result.symbol as usize) else { continue };
         for Hole { first, last, after, before, .. } in left_open(&result.gaps) {
-            let gap = Wanted { symbol: symbol.clone(), first, last, after, before };
-            // Where nobody is there to ask, as in a run without feeds, there is nothing to tell.
-            if let Err(TrySendError::Full(_)) = wanted.try_send(gap) {
+            if !wanted.tell(Wanted { symbol: symbol.clone(), first, last, after, before }) {
                 tracing::warn!(%symbol, first, last, "too many gaps wait: it is not asked for and stays missing");
             }
         }

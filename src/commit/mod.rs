@@ -11,6 +11,8 @@ pub mod committer;
 pub mod figures;
 pub mod journal;
 mod missing;
+pub mod outages;
+pub mod patience;
 pub mod quarantine;
 pub mod recovery;
 mod repairs;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::checkpoint::Checkpoint;
+use super::figures::FigureBoard;
 use super::journal::{Journal, Unsynced};
+use super::patience::Patience;
 use super::witnessed::Witnessed;
 use crate::clock::{self, Stamp};
 use crate::config::limits::{DISK_FULL_RETRY, DISK_FULL_WAIT, SYNC_EVERY};
@@ -58,19 +60,21 @@ pub fn write_all(
     orders: &Receiver<Order>,
     written: &Sender<Written>,
     durability: &mut Durability,
+    board: FigureBoard,
 ) -> Result<(), StoreError> {
-    let patience = Duration::from_nanos(match durability {
+    let most = Duration::from_nanos(match durability {
         Durability::Checkpoints => DISK_FULL_RETRY as u64,
         Durability::Journal(..) => DISK_FULL_WAIT as u64,
     });
-    while let Some(order) = next(store, orders, durability)? {
+    let patience = Patience::new(most, "checkpoints", board);
+    while let Some(order) = next(store, orders, durability, &patience)? {
         let run = Run { committed_at: clock::wall(), ..order.run };
         let batch = order.checkpoint.batch(&run);
         match durability {
-            Durability::Checkpoints => store.commit_within(&batch, true, patience)?,
+            Durability::Checkpoints => patience.commit(&**store, &batch, true)?,
             Durability::Journal(_, witnessed) => {
-                store.commit_within(&batch, false, patience)?;
-                witnessed.sync(&**store)?;
+                patience.commit(&**store, &batch, false)?;
+                patience.sync(&**store, witnessed)?;
             }
         }
         if written.send(Written { applied: run.applied, at: clock::stamp() }).is_err() {
@@ -88,6 +92,7 @@ fn next(
     store: &Arc<dyn Store>,
     orders: &Receiver<Order>,
     durability: &mut Durability,
+    patience: &Patience,
 ) -> Result<Option<Order>, StoreError> {
     let Durability::Journal(Some(unsynced), witnessed) = durability else { return Ok(orders.recv().ok()) };
     loop {
@@ -96,7 +101,7 @@ fn next(
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => {
                 if unsynced.swap(false, Ordering::AcqRel) {
-                    witnessed.sync(&**store)?;
+                    patience.sync(&**store, witnessed)?;
                 }
             }
         }

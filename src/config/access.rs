@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_MAX, HTTP_REQUESTS_A_SECOND_MAX, HTTP_TOKENS_MAX};
+use super::listen;
 use super::nearest::advice;
 use super::problem::Problems;
 use super::raw::{Section, Text};
@@ -20,6 +21,8 @@ pub struct Access {
     pub tokens: Vec<Token>,
     /// Pages of other sites that may ask: `scheme://host` or `scheme://host:port`, in lower case.
     pub origins: Vec<String>,
+    /// Further names by which requests may ask for us, such as a proxy's.
+    pub hosts: Vec<String>,
     /// What shows who we are; plain HTTP without.
     pub tls: Option<Tls>,
     /// How much.
@@ -107,6 +110,7 @@ pub(super) struct RawHttp {
     pub(super) listen: Option<Text>,
     tokens: Vec<RawToken>,
     origins: Option<Spanned<Vec<Text>>>,
+    hosts: Option<Spanned<Vec<Text>>>,
     tls: Option<RawTls>,
     connections: Option<Spanned<i64>>,
     per_address: Option<Spanned<i64>>,
@@ -136,6 +140,7 @@ impl RawHttp {
             "listen",
             "tokens",
             "origins",
+            "hosts",
             "tls",
             "connections",
             "connections_per_address",
@@ -148,6 +153,7 @@ impl RawHttp {
             listen: section.text("listen", "an address in quotes, such as \"127.0.0.1:7311\", or \"off\""),
             tokens: tokens.map(|(table, span)| RawToken::read(table, span, problems)).collect(),
             origins: section.texts("origins", "sites in quotes, such as [\"https://desk.example\"]"),
+            hosts: section.texts("hosts", "host names in quotes, such as [\"ticks.example\"]"),
             tls: section.table("tls").map(|(table, span)| RawTls::read(table, span, problems)),
             connections: section.integer("connections"),
             per_address: section.integer("connections_per_address"),
@@ -198,7 +204,9 @@ impl Checker<'_> {
         let rate = rate.and_then(|rate| self.integer(rate, (1, u64::from(HTTP_REQUESTS_A_SECOND_MAX))));
         let default = AccessBounds::default();
         let origins = raw.origins.as_ref().map(|origins| origins.get_ref().as_slice()).unwrap_or_default();
+        let hosts = raw.hosts.as_ref().map(|hosts| hosts.get_ref().as_slice()).unwrap_or_default();
         Access {
+            hosts: hosts.iter().filter_map(|host| self.host(host)).collect(),
             tokens: raw.tokens.iter().filter_map(|token| self.token(token)).collect(),
             origins: origins.iter().filter_map(|origin| self.origin(origin)).collect(),
             tls: raw.tls.as_ref().and_then(|tls| self.tls(tls)),
@@ -236,6 +244,11 @@ impl Checker<'_> {
             time.map_err(|why| self.problems.add(text.span(), why)).ok()
         });
         Some(Token { name: name?.into_inner(), scope: scope?, sha256: sha256?, expires })
+    }
+
+    fn host(&self, text: &Text) -> Option<String> {
+        let parsed = listen::host(text.get_ref());
+        parsed.map_err(|message| self.problems.add(text.span(), message)).ok()
     }
 
     fn origin(&self, text: &Text) -> Option<String> {
@@ -289,7 +302,7 @@ mod tests {
     fn what_is_written_is_what_holds() {
         let hash = "00".repeat(31) + "fF";
         let access = access(&format!(
-            "origins = [\"https://Desk.example:8443\"]\ntls = {{ cert = \"c.pem\", key = \"k.pem\" }}\n\
+            "hosts = [\"ticks.example\"]\norigins = [\"https://Desk.example:8443\"]\ntls = {{ cert = \"c.pem\", key = \"k.pem\" }}\n\
              tokens = [{{ name = \"desk\", scope = \"read\", sha256 = \"{hash}\", expires = \"2000-01-01\" }}]\n\
              connections = 7\nconnections_per_address = 3\nconnections_per_token = 2\nrequests_per_second = 9"
         ))
@@ -298,6 +311,7 @@ mod tests {
         sha256[31] = 255;
         let expires = Some(946_684_800 * SECOND);
         assert_eq!(access.tokens, [Token { name: "desk".to_owned(), scope: Scope::Read, sha256, expires }]);
+        assert_eq!(access.hosts, ["ticks.example"]);
         assert_eq!(access.origins, ["https://desk.example:8443"]);
         assert_eq!(access.tls, Some(Tls { cert: "c.pem".into(), key: "k.pem".into() }));
         let bounds = access.bounds;
@@ -320,6 +334,7 @@ mod tests {
             ("tokens = \"x\"".to_owned(), "list of tables"),
             ("origins = [\"*\"]".to_owned(), "is no origin"),
             ("origins = [\"https://a/b\"]".to_owned(), "is no origin"),
+            ("hosts = [\"ticks.example:80\"]".to_owned(), "is no host name"),
             ("tls = { cert = \"c.pem\" }".to_owned(), "`key` is missing"),
             ("connections = 0".to_owned(), "is not between 1"),
             ("requests_per_sec = 1".to_owned(), "the nearest is `requests_per_second`"),

@@ -32,9 +32,33 @@ impl Listen {
     }
 }
 
+/// Reads a host name as requests have it, without a port.
+///
+/// # Errors
+/// What would be right.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '@');
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let is_six = inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+    if is_six || !(text.is_empty() || text.contains(is_odd) || text.contains(['[', ']', '*'])) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is no host name; write it without scheme and port, such as ticks.example"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_have_no_port() {
+        for right in ["ticks.example", "proxy", "192.0.2.7", "[::1]"] {
+            assert_eq!(host(right), Ok(right.to_owned()));
+        }
+        for wrong in ["", "a:80", "http://a", "a/b", "a b", "::1", "[a]", "*.example", "a@b"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn addresses_have_a_host_and_a_port() {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use feeds::live::{PastRange, PastRequest, PastTrades};
@@ -15,7 +16,7 @@ use feeds::time::Nanos;
 use feeds::venue::Venue;
 use feeds::venues::by_id;
 use hyper::Method;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{sleep, timeout};
 
 use super::address::{Address, AddressError};
@@ -24,7 +25,7 @@ use super::budget::Budgets;
 use super::delivery::Delivery;
 use super::dial::Dial;
 use super::feeds::{FeedOptions, FeedSpec};
-use crate::config::limits::{BACKFILL_BYTES, BACKFILL_HORIZON};
+use crate::config::limits::{BACKFILL_BYTES, BACKFILL_HORIZON, BACKFILLS_WAITING};
 
 /// How long one answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -45,6 +46,59 @@ pub struct Wanted {
     pub after: Nanos,
     /// Time of the trade behind.
     pub before: Nanos,
+}
+
+/// Where it is told what is missing; clones share it.
+#[derive(Clone, Debug)]
+pub struct Wants {
+    sender: mpsc::Sender<Wanted>,
+    refused: Arc<AtomicU64>,
+}
+
+/// How what waits does, for other threads; what is told comes to an end though this is kept.
+#[derive(Clone, Debug)]
+pub struct WantsGauge {
+    sender: mpsc::WeakSender<Wanted>,
+    refused: Arc<AtomicU64>,
+}
+
+impl Wants {
+    /// With room for [`BACKFILLS_WAITING`], and where it comes out.
+    #[must_use]
+    pub fn new() -> (Wants, mpsc::Receiver<Wanted>) {
+        let (sender, receiver) = mpsc::channel(BACKFILLS_WAITING);
+        (Wants { sender, refused: Arc::default() }, receiver)
+    }
+
+    /// Tells what is missing; false if too much waits. Where nobody is there to ask, as in a run without feeds, there is
+    /// nothing to tell.
+    #[must_use]
+    pub fn tell(&self, gap: Wanted) -> bool {
+        let is_refused = matches!(self.sender.try_send(gap), Err(TrySendError::Full(_)));
+        self.refused.fetch_add(u64::from(is_refused), Ordering::Relaxed);
+        !is_refused
+    }
+
+    /// How it does.
+    #[must_use]
+    pub fn gauge(&self) -> WantsGauge {
+        WantsGauge { sender: self.sender.downgrade(), refused: Arc::clone(&self.refused) }
+    }
+}
+
+impl WantsGauge {
+    /// Gaps that wait to be asked for.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let sender = self.sender.upgrade().filter(|sender| !sender.is_closed());
+        sender.map_or(0, |sender| sender.max_capacity() - sender.capacity())
+    }
+
+    /// Gaps that found no room, and stay missing.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
 }
 
 /// See the module.

@@ -26,9 +26,8 @@ use crate::commit::journal::Journal;
 use crate::commit::quarantine;
 use crate::commit::recovery::{Recovered, RecoveryError, recover};
 use crate::commit::{CommitError, Committer, Setup, Summary};
-use crate::config::limits::BACKFILLS_WAITING;
 use crate::config::{Config, Durability};
-use crate::feed::backfill::Wanted;
+use crate::feed::backfill::{Wanted, Wants};
 use crate::feed::delivery::Delivery;
 use crate::feed::intake::Intake;
 use crate::replay::plan::{self, Job, Mode, PlanError};
@@ -119,10 +118,10 @@ impl Deck {
         let (rules_before, rules) = (job.run.rules_before, job.run.rules.clone());
         let mut sequencer =
             Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
-        let (credit, board) = (Credit::default(), FigureBoard::default());
-        let heard = AlertBoard::default();
+        let (credit, board, heard) = (Credit::default(), FigureBoard::default(), AlertBoard::default());
         let at = (job.run.number, first.saturating_sub(1));
-        let pulse = Pulse::new(at, credit.clone(), board.clone(), heard.clone());
+        let (wants, wanted) = Wants::new();
+        let pulse = Pulse::new(at, credit.clone(), board.clone(), heard.clone(), wants.gauge());
         show_faults(&**store, &job, &board)?;
         let generation = generation::begin(&**store, job.run.applied)?.number;
         let mut begun = Batch::default();
@@ -130,8 +129,8 @@ impl Deck {
         store.commit(&begun, true)?;
         let always = engine.sync == Durability::Always;
         let place = (job.run.number, job.run.applied, job.run.ticks_before);
-        let journal = Some(Journal::new(Arc::clone(store), place, always).witnessed(generation));
-        let (wants, wanted) = mpsc::channel(BACKFILLS_WAITING);
+        let journal =
+            Some(Journal::new(Arc::clone(store), place, always, board.clone()).witnessed(generation));
         let setup = Setup {
             store: Arc::clone(store),
             run: job.run,

@@ -13,6 +13,7 @@ use crate::commit::figures::{FigureBoard, Figures};
 use crate::commit::windows::WindowBoard;
 use crate::config::limits::LAST_TICKS_EVERY;
 use crate::feed::ConnectionStatus;
+use crate::feed::backfill::WantsGauge;
 use crate::feed::slot::SlotState;
 
 /// What the feeds said when they were last asked.
@@ -37,6 +38,7 @@ pub struct Pulse {
     credit: Credit,
     board: FigureBoard,
     alerts: AlertBoard,
+    wants: WantsGauge,
     /// The tape's last entry.
     taken: AtomicU64,
     waiting_max: AtomicUsize,
@@ -52,6 +54,7 @@ impl Pulse {
         credit: Credit,
         board: FigureBoard,
         alerts: AlertBoard,
+        wants: WantsGauge,
     ) -> Pulse {
         let begun = clock::stamp();
         let asked = Asked {
@@ -67,6 +70,7 @@ impl Pulse {
             credit,
             board,
             alerts,
+            wants,
             taken: AtomicU64::new(taken),
             waiting_max: AtomicUsize::new(0),
             asked: Mutex::new(asked),
@@ -109,6 +113,12 @@ impl Pulse {
     #[must_use]
     pub fn alerts(&self) -> &AlertBoard {
         &self.alerts
+    }
+
+    /// What is missing and waits to be asked for.
+    #[must_use]
+    pub fn wants(&self) -> &WantsGauge {
+        &self.wants
     }
 
     /// Epochs and bytes between the sequencer and the commit.

@@ -339,6 +339,7 @@ fn tick_flags(tick: &Tick) -> String {
         Event::Rejected(Rejection::BadSign) => Some("bad_sign"),
         Event::Rejected(Rejection::BadTime) => Some("bad_time"),
         Event::Rejected(Rejection::Dropped) => Some("dropped"),
+        Event::Rejected(Rejection::OtherUnit) => Some("other_unit"),
         Event::Trade(_) | Event::Quote(_) => None,
     };
     let flags = [

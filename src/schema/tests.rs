@@ -61,6 +61,7 @@ fn any_ticks() -> impl Strategy<Value = Tick> {
         Just(Rejection::BadNumber),
         Just(Rejection::BadSign),
         Just(Rejection::BadTime),
+        Just(Rejection::OtherUnit),
         Just(Rejection::Dropped)
     ];
     let event = prop_oneof![
@@ -176,7 +177,7 @@ proptest! {
     }
 
     #[test]
-    fn stretches_come_back(symbol in any::<u32>(), from in any::<i64>(), to in any::<i64>(), channel in 0..2_usize, cause in 0..5_usize, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn stretches_come_back(symbol in any::<u32>(), from in any::<i64>(), to in any::<i64>(), channel in 0..2_usize, cause in 0..Cause::ALL.len(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let stretch = Stretch { channel: Channel::ALL[channel], cause: Cause::ALL[cause], from, to };
         let (key, value) = (gaps::stretch_key(symbol, &stretch), gaps::encode_missing(&stretch));
         prop_assert_eq!(gaps::decode(&key, &value).unwrap(), (symbol, Missing::Stretch(stretch)));

@@ -217,8 +217,7 @@ fn decode_tick(kind: u8, symbol: SymbolId, from: &mut Reader<'_>) -> Result<Tick
 }
 
 fn decode_rejection(byte: u8) -> Result<Rejection, CodecError> {
-    [Rejection::BadNumber, Rejection::BadSign, Rejection::BadTime, Rejection::Dropped]
-        .into_iter()
-        .find(|why| *why as u8 == byte)
-        .ok_or(CodecError::Invalid)
+    use Rejection::{BadNumber, BadSign, BadTime, Dropped, OtherUnit};
+    let all = [BadNumber, BadSign, BadTime, Dropped, OtherUnit];
+    all.into_iter().find(|why| *why as u8 == byte).ok_or(CodecError::Invalid)
 }

@@ -102,7 +102,7 @@ impl Guard {
         let is_ours = host.is_some_and(|host| self.knows(host)) && hosts.next().is_none();
         let is_asked_for = uri.authority().is_none_or(|authority| self.knows(authority.as_str()));
         if !is_ours || !is_asked_for {
-            let why = "this Host is not answered; use localhost, or the address that --listen names";
+            let why = "this Host is not answered; use localhost, the address that --listen names, or one of `http.hosts`";
             return Err((StatusCode::FORBIDDEN, why));
         }
         if uri.path_and_query().is_some_and(|asked| asked.as_str().len() > HTTP_URI_BYTES) {

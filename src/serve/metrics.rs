@@ -84,6 +84,8 @@ fn engine(registry: &mut Registry, view: &View) {
     }
     registry.register("ledger_ticks", "What became of every tick, as of the last checkpoint", ledger);
     registry.register("windows", "Windows emitted or amended by this process", counter(status.windows));
+    let help = "Gaps that found no room among those that wait to be asked for";
+    registry.register("backfills_refused", help, counter(status.backfills_refused));
     registry.register("checkpoints", "Checkpoints of this process", counter(status.checkpoints));
     for (name, help, value) in [
         ("tape_entry", "The tape's last entry", status.tape as f64),
@@ -215,6 +217,15 @@ fn kinds(registry: &mut Registry, view: &View) {
             kinds.get_or_create(&labels).inc_by(*count);
         }
     }
+    let outages = Counters::default();
+    for venue in &view.venues {
+        for (cause, count) in &venue.outages {
+            let labels = vec![("venue", venue.venue.clone()), ("cause", (*cause).to_owned())];
+            outages.get_or_create(&labels).inc_by(*count);
+        }
+    }
+    let help = "Stretches in which ticks of a symbol may be missing, as of the last checkpoint";
+    registry.register("outages", help, outages);
     registry.register("decoded_frames", "What frames turned out to be, as of the last checkpoint", kinds);
     for symbol in &view.symbols {
         let venue = symbol.symbol.split(':').next().unwrap_or_default();

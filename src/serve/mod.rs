@@ -123,6 +123,7 @@ pub fn bind_for(listen: &Listen, access: &Access) -> Result<Option<Bound>, Serve
     if can_be_reached && tls.is_none() {
         tracing::warn!(%address, "tokens are sent in the clear: add [http] tls, or a proxy that has it");
     }
+    let hosts: Vec<String> = [hosts, access.hosts.clone()].concat();
     Ok(Some(Bound { listener, address, hosts, is_elsewhere, access: access.clone(), tls }))
 }
 

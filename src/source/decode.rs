@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use feeds::formats::{COMPLAINTS, Decoded, Decoder};
 use feeds::frame::{FrameCounts, FrameError, FrameKind};
-use feeds::outage::Outage;
+use feeds::outage::{Outage, drop_beyond};
 use feeds::symbol::{Symbol, SymbolId};
 use feeds::tick::Tick;
 use feeds::time::Nanos;
@@ -108,6 +108,7 @@ impl Worker {
 
     /// Filters and looks at what was decoded.
     fn block(&mut self, mut out: Decoded, offset: u64, entered: Instant) -> Block {
+        drop_beyond(self.decoder.symbols(), &mut out.output.ticks);
         let survey = if self.has_clock { clock::survey(&out.output.ticks) } else { Survey::default() };
         self.filter.extend(&mut self.wanted, self.decoder.symbols());
         let unfiltered = (survey.open && !self.filter.is_open()).then(|| self.wanted.clone());

@@ -41,7 +41,7 @@ pub const SCHEMA: u32 = 1;
 pub const SCHEMA_KEY: &[u8] = b"schema";
 
 /// How long [`Store::commit_within`] waits between two attempts on a full disk.
-const PAUSE_WHEN_FULL: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE_WHEN_FULL: Duration = Duration::from_millis(100);
 
 /// A column family: a separate ordered map of keys to values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -293,7 +293,7 @@ pub trait Store: Send + Sync {
     clippy::disallowed_methods,
     reason = "neither a full disk nor another process can be waited for otherwise"
 )]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 

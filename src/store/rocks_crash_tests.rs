@@ -4,7 +4,6 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use super::rocks::RocksStore;
 use super::rocks_tests::{count, numbered};
@@ -252,65 +251,4 @@ fn a_full_disk_loses_nothing_and_works_again() {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("passed"), "{text}");
     print!("{text}");
-}
-
-/// A measurement: how fast batches of 64 KiB are committed, and what a sync costs.
-#[test]
-#[ignore = "a measurement: run it alone and in release, with --nocapture"]
-#[expect(clippy::disallowed_methods, reason = "a measurement")]
-fn measure_commits() {
-    let batches = 16_384_u64;
-    let folder = tempfile::tempdir().unwrap();
-    let store = RocksStore::create_or_open(folder.path()).unwrap();
-    let made: Vec<Batch> = (0..64).map(filling).collect();
-    let start = Instant::now();
-    let mut worst = Duration::ZERO;
-    for number in 0..batches {
-        let mut batch = made[(number % 64) as usize].clone();
-        batch.put(Family::Meta, b"committed".to_vec(), number.to_be_bytes().to_vec());
-        batch.put(Family::Alerts, number.to_be_bytes().to_vec(), vec![]);
-        let begun = Instant::now();
-        store.commit(&batch, false).unwrap();
-        worst = worst.max(begun.elapsed());
-    }
-    let took = start.elapsed().as_secs_f64();
-    let mib = (batches * FILL as u64) as f64 / f64::from(1 << 20);
-    eprintln!("64 KiB: {:.0} batches/s, {:.0} MiB/s, slowest {worst:?}", batches as f64 / took, mib / took);
-    let start = Instant::now();
-    store.sync().unwrap();
-    eprintln!("the last sync: {:?}", start.elapsed());
-
-    for (name, size) in [("1 KiB", 1 << 10), ("64 KiB", FILL)] {
-        let mut times: Vec<Duration> = Vec::new();
-        for number in 0..200_u64 {
-            let mut batch = Batch::default();
-            batch.put(Family::Late, number.to_be_bytes().to_vec(), filling_value(number)[..size].to_vec());
-            let begun = Instant::now();
-            store.commit(&batch, true).unwrap();
-            times.push(begun.elapsed());
-        }
-        times.sort();
-        eprintln!("{name} with sync: p50 {:?}, p99 {:?}", times[100], times[198]);
-    }
-    let begun = Instant::now();
-    for committed in 0..100 {
-        witness::Witness { committed, generation: 1 }.write(folder.path()).unwrap();
-    }
-    eprintln!("a witness: {:?}", begun.elapsed() / 100);
-    drop(store);
-
-    let begun = Instant::now();
-    let reader = open_reader(folder.path()).unwrap();
-    eprintln!("a reader opens: {:?}", begun.elapsed());
-    let begun = Instant::now();
-    reader.refresh().unwrap();
-    eprintln!("its first refresh: {:?}", begun.elapsed());
-    let begun = Instant::now();
-    reader.refresh().unwrap();
-    eprintln!("its next: {:?}", begun.elapsed());
-    drop(reader);
-    let begun = Instant::now();
-    let store = open_writer(folder.path()).unwrap();
-    eprintln!("a writer opens: {:?}", begun.elapsed());
-    assert_eq!(store.scan(Family::Alerts, b"", None).count() as u64, batches);
 }

@@ -36,7 +36,9 @@ impl Ledger {
     pub fn reject(&mut self, why: Rejection) {
         match why {
             Rejection::Dropped => self.dropped += 1,
-            Rejection::BadNumber | Rejection::BadSign | Rejection::BadTime => self.rejected += 1,
+            Rejection::BadNumber | Rejection::BadSign | Rejection::BadTime | Rejection::OtherUnit => {
+                self.rejected += 1;
+            }
         }
     }
 

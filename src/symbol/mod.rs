@@ -13,7 +13,7 @@ pub(crate) mod tests;
 
 use feeds::live::Channel;
 use feeds::symbol::Symbol;
-use feeds::tick::{Event, Quote, Tick, Trade};
+use feeds::tick::{Event, Quote, Rejection, Tick, Trade};
 use feeds::time::Nanos;
 use feeds::venue::DuplicateKey;
 
@@ -216,7 +216,17 @@ impl SymbolState {
         match &tick.event {
             Event::Trade(trade) => self.apply_trade(plan, number, tick, trade, out),
             Event::Quote(quote) => self.apply_quote(plan, number, tick, quote, out),
-            Event::Rejected(why) => self.ledger.reject(*why),
+            Event::Rejected(why) => self.reject(plan, number, tick, *why, out),
+        }
+    }
+
+    /// A tick that cannot be used is missing from its windows, whatever it was and wherever it belonged.
+    #[cold]
+    fn reject(&mut self, plan: &Plan, number: u64, tick: &Tick, why: Rejection, out: &mut Outcomes) {
+        self.ledger.reject(why);
+        if let Some(cause) = Cause::of_rejected(why).filter(|_| !tick.history && !tick.excluded) {
+            let outage = Outage { since: Nanos::MIN, channels: Channels::ALL, cause };
+            self.begin_outage(plan, number, &outage, out);
         }
     }
 

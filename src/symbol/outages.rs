@@ -1,11 +1,12 @@
 //! Stretches of time in which a symbol's ticks may be missing though no id shows it: its connection ended, the venue's
-//! counter jumped, a frame could not be read, or its stream was silent for too long.
+//! counter jumped, a frame or a tick could not be read, a clock was set, or its stream was silent for too long.
 //!
 //! A stretch begins where it was noticed and ends with the next tick that comes in. Trades whose ids count up say
 //! themselves whether any is missing: then that is what holds, and the stretch is taken back.
 
 use feeds::live::Channel;
 use feeds::outage::Sign;
+use feeds::tick::Rejection;
 use feeds::time::{Nanos, SECOND};
 
 use crate::window::Flags;
@@ -32,12 +33,27 @@ pub enum Cause {
     Silence = 4,
     /// Nothing is missing any more: what was came in afterwards.
     Backfill = 5,
+    /// The venue's clock or ours leapt, or a tick came with a time that cannot be.
+    Clock = 6,
+    /// A tick came with a time in another unit.
+    Units = 7,
+    /// A tick came with a number that cannot be.
+    Value = 8,
 }
 
 impl Cause {
     /// All, by their number.
-    pub const ALL: [Cause; 6] =
-        [Cause::Start, Cause::Connection, Cause::Counter, Cause::Broken, Cause::Silence, Cause::Backfill];
+    pub const ALL: [Cause; 9] = [
+        Cause::Start,
+        Cause::Connection,
+        Cause::Counter,
+        Cause::Broken,
+        Cause::Silence,
+        Cause::Backfill,
+        Cause::Clock,
+        Cause::Units,
+        Cause::Value,
+    ];
 
     /// What a connection's frames show.
     #[must_use]
@@ -47,6 +63,17 @@ impl Cause {
             Sign::Broken => Cause::Broken,
             Sign::Connection => Cause::Connection,
             Sign::New => Cause::Start,
+        }
+    }
+
+    /// What a tick shows that was rejected; `None` if it waited for too long, which says nothing of the venue.
+    #[must_use]
+    pub fn of_rejected(why: Rejection) -> Option<Cause> {
+        match why {
+            Rejection::BadTime => Some(Cause::Clock),
+            Rejection::OtherUnit => Some(Cause::Units),
+            Rejection::BadNumber | Rejection::BadSign => Some(Cause::Value),
+            Rejection::Dropped => None,
         }
     }
 
@@ -60,6 +87,9 @@ impl Cause {
             Cause::Broken => "broken",
             Cause::Silence => "silence",
             Cause::Backfill => "backfill",
+            Cause::Clock => "clock",
+            Cause::Units => "units",
+            Cause::Value => "value",
         }
     }
 

@@ -3,11 +3,15 @@
 //! Every clock entry holds for every symbol. It is *sent* only to those for which something comes due; the others
 //! are brought up to date with their next tick. Both give the same state.
 
-use feeds::offset::OffsetWindow;
+use feeds::offset::{OffsetWindow, STEP};
 use feeds::tick::Tick;
 use feeds::time::{Nanos, SECOND};
 
 use crate::window::Plan;
+
+/// How long a leap of the receive time holds back what the clock says of a connection's time, if nothing comes that shows
+/// whether the clocks still differ as they did: what is still on the line comes within that.
+const HELD: Nanos = 60 * SECOND;
 
 /// What is known of a symbol without asking it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +38,20 @@ pub(super) struct Estimate {
     pub(super) lag: Option<Nanos>,
 }
 
+/// The estimates of all connections.
+#[derive(Default)]
+pub(super) struct Estimates(Vec<Estimate>);
+
+impl Estimates {
+    /// That of `connection`.
+    pub(super) fn of(&mut self, connection: usize) -> &mut Estimate {
+        if self.0.len() <= connection {
+            self.0.resize_with(connection + 1, Estimate::default);
+        }
+        &mut self.0[connection]
+    }
+}
+
 impl Estimate {
     /// Takes a timed tick; the offset that it leads to, where that is not the decoder's. What is rejected because it is
     /// not `on_time` says nothing of it, unless it `is_far` off, so that another must confirm it anyway.
@@ -58,6 +76,8 @@ pub(crate) struct Clock {
     /// The whole second at which the next entry is due.
     next: Option<Nanos>,
     connections: Vec<ConnectionClock>,
+    /// Connections may be held back until then.
+    held: Option<Nanos>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +85,8 @@ struct ConnectionClock {
     offset: Option<Nanos>,
     /// The highest frontier that a clock entry has set.
     frontier: Nanos,
+    /// Nothing has come since the last leap that shows that the offset holds.
+    is_held: bool,
 }
 
 impl Pulse {
@@ -99,7 +121,11 @@ impl Clock {
     /// Makes the clock entry for the second that was just crossed.
     pub(crate) fn strike(&mut self, plan: &Plan) {
         let Some(second) = self.next.map(|next| next - SECOND) else { return };
+        self.held = self.held.filter(|until| second < *until);
         for connection in &mut self.connections {
+            if self.held.is_some() && connection.is_held {
+                continue;
+            }
             // Without an offset nothing is known of the venue's time.
             let Some(offset) = connection.offset else { continue };
             connection.frontier =
@@ -113,9 +139,28 @@ impl Clock {
         self.next.map_or(0, |next| next - SECOND)
     }
 
-    /// A new estimate of the offset of `connection`.
-    pub(crate) fn set_offset(&mut self, connection: usize, offset: Nanos) {
-        self.of(connection).offset = Some(offset);
+    /// A new estimate of the offset of `connection`; true if it is far from the one before, so that a clock was set.
+    pub(crate) fn set_offset(&mut self, connection: usize, offset: Nanos) -> bool {
+        let known = self.of(connection).offset.replace(offset);
+        known.is_some_and(|known| known.abs_diff(offset) > STEP.unsigned_abs())
+    }
+
+    /// Receive time has leapt to `received_at`.
+    pub(crate) fn hold(&mut self, received_at: Nanos) {
+        self.held = Some(received_at.saturating_add(HELD));
+        for connection in &mut self.connections {
+            connection.is_held = true;
+        }
+    }
+
+    /// A tick of `connection` was on its way for `sample`, by two clocks.
+    #[inline]
+    pub(crate) fn see(&mut self, connection: usize, sample: Nanos) {
+        if self.held.is_some()
+            && self.offset(connection).is_some_and(|offset| sample.abs_diff(offset) <= STEP.unsigned_abs())
+        {
+            self.of(connection).is_held = false;
+        }
     }
 
     /// The estimate of the offset of `connection`.
@@ -132,7 +177,10 @@ impl Clock {
 
     fn of(&mut self, connection: usize) -> &mut ConnectionClock {
         if self.connections.len() <= connection {
-            self.connections.resize(connection + 1, ConnectionClock { offset: None, frontier: Nanos::MIN });
+            self.connections.resize(
+                connection + 1,
+                ConnectionClock { offset: None, frontier: Nanos::MIN, is_held: false },
+            );
         }
         &mut self.connections[connection]
     }

@@ -10,6 +10,8 @@ pub(super) struct Received {
     highest: Option<Nanos>,
     /// One far ahead that waits for the next to confirm it.
     leap: Option<Nanos>,
+    /// The last one that went on leapt.
+    has_leapt: bool,
 }
 
 impl Received {
@@ -27,8 +29,15 @@ impl Received {
         self.leap = (leaps && !confirmed).then_some(received_at);
         let next = highest.saturating_add(1);
         let stamp = if self.leap.is_some() { next } else { next.max(received_at) };
+        self.has_leapt = leaps && confirmed;
         self.highest = Some(stamp);
         stamp
+    }
+
+    /// True if the last one leapt, and was confirmed: our clock was set, or nothing came for long.
+    #[inline]
+    pub(super) fn has_leapt(&self) -> bool {
+        self.has_leapt
     }
 }
 
@@ -41,10 +50,17 @@ mod tests {
     fn stamps_rise_and_one_alone_does_not_carry_them_away() {
         let mut received = Received::default();
         let hour = 3_600 * SECOND;
+        let mut leaps = Vec::new();
         let stamps: Vec<Nanos> = [5, 5, 4, 9, hour, 10, hour, hour + 1, hour]
             .into_iter()
-            .map(|stamp| received.stamp(stamp))
+            .map(|stamp| {
+                let stamp = received.stamp(stamp);
+                leaps.push(received.has_leapt());
+                stamp
+            })
             .collect();
         assert_eq!(stamps, [5, 6, 7, 9, 10, 11, 12, hour + 1, hour + 2]);
+        assert_eq!(leaps.iter().position(|leapt| *leapt), Some(7));
+        assert_eq!(leaps.iter().filter(|leapt| **leapt).count(), 1);
     }
 }

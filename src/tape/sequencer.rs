@@ -8,10 +8,10 @@ use std::time::Instant;
 use feeds::offset::STEP;
 use feeds::symbol::{Symbol, SymbolId};
 use feeds::tick::{Event, Tick};
-use feeds::time::Nanos;
+use feeds::time::{Nanos, SECOND};
 use rustc_hash::FxHashMap;
 
-use super::clock::{Clock, Estimate, Pulse};
+use super::clock::{Clock, Estimates, Pulse};
 use super::cut::Cut;
 use super::epoch::{Arrival, Epoch, Joined, Share};
 use super::pacer::Pacer;
@@ -19,7 +19,7 @@ use super::received::Received;
 use super::staged::{Slot, Staged, Staging, What};
 use crate::config::limits::JUMP_MAX;
 use crate::source::{Batch, NewOutage, NewSymbol, Run};
-use crate::symbol::outages::Outage;
+use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::window::Plan;
 
 /// See the module.
@@ -40,7 +40,7 @@ pub struct Sequencer {
     clock: Clock,
     strikes: u64,
     pub(super) awake: Vec<u32>,
-    estimates: Vec<Estimate>,
+    estimates: Estimates,
     /// By file: the first of the files that its connection goes on from, which has its clock.
     connections: Vec<usize>,
     pub(super) epoch: Epoch,
@@ -70,7 +70,7 @@ impl Sequencer {
             clock: Clock::default(),
             strikes: 0,
             awake: Vec::new(),
-            estimates: Vec::new(),
+            estimates: Estimates::default(),
             connections: Vec::new(),
             epoch: Epoch { first, ..Epoch::default() },
             staging: Staging::default(),
@@ -188,12 +188,8 @@ impl Sequencer {
             self.arrived(run.file, run.end - counted, batch.entered, batch.decoded);
             from = run.end;
         }
-        for offset in offsets {
-            self.offset(offset.file, offset.offset);
-        }
-        for outage in outages {
-            self.outage(outage);
-        }
+        offsets.for_each(|offset| self.offset(offset.file, offset.offset));
+        outages.for_each(|outage| self.outage(outage));
         Ok(true)
     }
 
@@ -223,6 +219,9 @@ impl Sequencer {
     /// Time has come to `received_at` though nothing came in.
     fn pass(&mut self, received_at: Nanos) {
         let stamp = self.received.stamp(received_at);
+        if self.received.has_leapt() {
+            self.clock.hold(stamp);
+        }
         if self.clock.crosses(stamp) {
             self.strike();
         }
@@ -255,7 +254,7 @@ impl Sequencer {
     fn outage(&mut self, outage: &NewOutage) {
         let connection = self.connection(outage.file);
         // What came last may have been late: what is missing then happened longer ago than the offset says.
-        let behind = self.clock.offset(connection).max(self.estimate(connection).lag).unwrap_or(0);
+        let behind = self.clock.offset(connection).max(self.estimates.of(connection).lag).unwrap_or(0);
         let since = outage.after.map_or(Nanos::MIN, |after| after.saturating_sub(behind));
         for &(symbol, channels) in &outage.symbols {
             let symbol = self.of_source[symbol.0 as usize];
@@ -328,27 +327,32 @@ impl Sequencer {
 
     fn offset(&mut self, file: usize, offset: Nanos) {
         let connection = self.connection(file);
-        self.estimate(connection).by_decoder = true;
+        self.estimates.of(connection).by_decoder = true;
         self.believe_offset(connection, offset);
     }
 
     /// A clock that is minutes behind its venue's is a bad time of the venue's, not an offset.
     fn believe_offset(&mut self, connection: usize, offset: Nanos) {
-        if offset >= -JUMP_MAX {
-            self.clock.set_offset(connection, offset);
+        if offset >= -JUMP_MAX && self.clock.set_offset(connection, offset) {
+            self.step(connection, offset);
         }
+    }
+
+    /// A clock was set, the venue's or ours: an entry for the symbols of the connection.
+    #[cold]
+    fn step(&mut self, connection: usize, offset: Nanos) {
+        let outage = Outage { since: Nanos::MIN, channels: Channels::ALL, cause: Cause::Clock };
+        let is_its = |symbol: &u32| self.slots[*symbol as usize].pulse.connection == connection;
+        for symbol in (0..self.slots.len() as u32).filter(is_its).collect::<Vec<u32>>() {
+            self.stage_outage(symbol, outage);
+        }
+        tracing::warn!(connection, offset_s = offset / SECOND, "a clock was set, the venue's or ours");
+        self.next += 1;
     }
 
     #[inline]
     fn connection(&self, file: usize) -> usize {
         self.connections.get(file).copied().unwrap_or(file)
-    }
-
-    fn estimate(&mut self, connection: usize) -> &mut Estimate {
-        if self.estimates.len() <= connection {
-            self.estimates.resize_with(connection + 1, Estimate::default);
-        }
-        &mut self.estimates[connection]
     }
 
     /// Numbers one tick, and the clock entry that its receive time brings before it.
@@ -357,10 +361,7 @@ impl Sequencer {
         let connection = self.connection(run.file);
         let mut what = What::Tick(batch_number, index);
         if let Some(received_at) = tick.received_at() {
-            let stamp = self.received.stamp(received_at);
-            if self.clock.crosses(stamp) {
-                self.strike();
-            }
+            self.pass(received_at);
             if !self.on_time(connection, tick, received_at) {
                 what = What::BadTime(batch_number, index);
             } else if tick.timed && self.next > self.applied {
@@ -398,9 +399,11 @@ impl Sequencer {
         // Before the first estimate all that is known is that two clocks do not differ by minutes.
         let ahead = self.clock.offset(connection).map_or(0, |offset| offset.saturating_sub(sample));
         let on_time = ahead <= self.plan.max_ahead && (ahead != 0 || sample >= -JUMP_MAX);
-        if let Some(offset) = self.estimate(connection).observe(tick, received_at, on_time, ahead > STEP) {
+        if let Some(offset) = self.estimates.of(connection).observe(tick, received_at, on_time, ahead > STEP)
+        {
             self.believe_offset(connection, offset);
         }
+        self.clock.see(connection, sample);
         on_time
     }
 

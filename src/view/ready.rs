@@ -45,7 +45,11 @@ pub fn unready(pulse: &Pulse, checkpoint_every: Nanos, now: Stamp) -> Vec<String
         let waiting = asked.waiting;
         why.push(format!("the tape has stood still for {} s; {waiting} deliveries wait", still / SECOND));
     }
-    let uncommitted = now.since(pulse.committed().committed_at.unwrap_or(pulse.begun()));
+    let committed = pulse.committed();
+    if let Some(full) = committed.waits.values().next() {
+        why.push(full.clone());
+    }
+    let uncommitted = now.since(committed.committed_at.unwrap_or(pulse.begun()));
     if uncommitted > checkpoint_every + COMMIT_OVERDUE {
         why.push(format!("nothing has been committed for {} s", uncommitted / SECOND));
     }

@@ -9,7 +9,7 @@ use super::{Viewer, seconds};
 use crate::actors::work::Fault;
 use crate::clock::Stamp;
 use crate::commit::figures::Figures;
-use crate::config::limits::{DELIVERIES_WAITING, EPOCH_BYTES_IN_FLIGHT, EPOCHS_IN_FLIGHT};
+use crate::config::limits::{BACKFILLS_WAITING, DELIVERIES_WAITING, EPOCH_BYTES_IN_FLIGHT, EPOCHS_IN_FLIGHT};
 use crate::feed::ConnectionStatus;
 use crate::feed::slot::SlotState;
 use crate::live::pulse::Asked;
@@ -54,6 +54,8 @@ pub struct Status {
     pub ticks_per_s: f64,
     /// What waits where.
     pub queues: Vec<Queue>,
+    /// Gaps that found no room among those that wait to be asked for, and stay missing.
+    pub backfills_refused: u64,
     /// Rules' alerts; none while there are no rules.
     pub alerts: u64,
     /// The database's directory; none in memory.
@@ -137,6 +139,8 @@ pub struct VenueView {
     pub missing: u64,
     /// What became of its frames, as of the last checkpoint: kind and count.
     pub kinds: BTreeMap<&'static str, u64>,
+    /// Stretches in which ticks of a symbol may be missing, as of the last checkpoint: cause and count.
+    pub outages: BTreeMap<&'static str, u64>,
 }
 
 pub(super) fn status(viewer: &Viewer, asked: &Asked, committed: &Figures, now: Stamp, rate: f64) -> Status {
@@ -161,7 +165,8 @@ pub(super) fn status(viewer: &Viewer, asked: &Asked, committed: &Figures, now: S
         out_of_service: committed.faults.iter().map(fault).collect(),
         windows: committed.emissions,
         ticks_per_s: rate,
-        queues: queues(asked.waiting, pulse.in_flight()),
+        queues: queues(asked.waiting, pulse.in_flight(), pulse.wants().waiting()),
+        backfills_refused: pulse.wants().refused(),
         alerts: 0,
         db: facts.db.as_ref().map(path),
         recording: facts.recording.as_ref().map(path),
@@ -173,7 +178,7 @@ fn fault(fault: &Fault) -> FaultView {
     FaultView { symbol: fault.symbol.to_string(), entry: fault.number, cause: fault.cause.clone() }
 }
 
-fn queues(waiting: usize, (epochs, bytes): (usize, usize)) -> Vec<Queue> {
+fn queues(waiting: usize, (epochs, bytes): (usize, usize), gaps: usize) -> Vec<Queue> {
     let queue = |name, length: usize, bound: usize, policy| Queue {
         name,
         length: length as u64,
@@ -185,6 +190,7 @@ fn queues(waiting: usize, (epochs, bytes): (usize, usize)) -> Vec<Queue> {
         queue("deliveries", waiting, DELIVERIES_WAITING, "connections stop reading, and TCP pushes back"),
         queue("epochs in flight", epochs, EPOCHS_IN_FLIGHT, epochs_wait),
         queue("bytes in flight", bytes, EPOCH_BYTES_IN_FLIGHT, epochs_wait),
+        queue("gaps to ask for", gaps, BACKFILLS_WAITING, "further ones are not asked for, and stay missing"),
     ]
 }
 
@@ -213,6 +219,8 @@ pub(super) fn venues(
     for (id, venue) in &mut venues {
         venue.venue = (*id).to_owned();
         (venue.gaps, venue.missing) = gaps.get(*id).copied().unwrap_or_default();
+        let outages = committed.outages.iter().filter(|((of, _), _)| of == id);
+        venue.outages = outages.map(|((_, cause), count)| (*cause, *count)).collect();
         venue.kinds = committed.venues.get(*id).map(kinds).unwrap_or_default();
     }
     venues.into_values().collect()

@@ -46,6 +46,9 @@ mod sinks;
 /// Receive time moves quiet symbols.
 mod clock;
 
+/// A live run on a full disk.
+mod full;
+
 /// Bounds hold when the store is slow, and nothing is lost when it fails.
 mod store;
 

@@ -58,6 +58,7 @@ const VENUES: &[&str] = &[
     "gemini",
     "bitmex",
     "kucoin",
+    "gate",
     "hitbtc",
     "htx",
     "huobi",

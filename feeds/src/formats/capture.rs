@@ -76,6 +76,7 @@ fn reason(rejection: Rejection) -> &'static str {
         Rejection::BadNumber => "a price or size is not a decimal number, or out of range",
         Rejection::BadSign => "a price or size is below zero, or a trade's size is zero",
         Rejection::BadTime => "a time lies outside 1990-2200",
+        Rejection::OtherUnit => "a time is in another unit than the venue's",
         Rejection::Dropped => "a quote waited too long for its time",
     }
 }

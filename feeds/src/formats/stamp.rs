@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(Stamps::Unsaid.read(b"2023-11-14 22:13:20.25"), Ok(noon));
         assert_eq!(Stamps::Unsaid.read(b"0"), Err(TimeError::OutOfRange));
         assert_eq!(Stamps::Unsaid.read(b"-5"), Err(TimeError::NotATime));
-        assert_eq!(Stamps::Number(Unit::Millis).read(b"1700000000250000"), Err(TimeError::OutOfRange));
+        assert_eq!(Stamps::Number(Unit::Millis).read(b"1700000000250000"), Err(TimeError::OtherUnit));
         assert_eq!(Stamps::Number(Unit::Millis).read(b"9223372036854775807"), Err(TimeError::OutOfRange));
         assert_eq!(Stamps::Number(Unit::Millis).read(b""), Err(TimeError::NotATime));
         assert_eq!(Stamps::Words.read(b"2262-01-01T00:00:00Z"), Err(TimeError::OutOfRange));

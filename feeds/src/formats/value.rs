@@ -116,11 +116,12 @@ fn id_odd(text: &[u8]) -> Result<Option<u64>, Bad> {
 #[inline]
 pub(super) fn time(text: &[u8], stamps: Stamps, what: &'static str) -> Result<Nanos, Bad> {
     stamps.read(text).map_err(|error| {
-        let why = match error {
-            TimeError::NotATime => "is not a time",
-            TimeError::OutOfRange => "lies outside 1990-2200, or is not in the unit of the file's first",
+        let (rejection, why) = match error {
+            TimeError::NotATime => (Rejection::BadTime, "is not a time"),
+            TimeError::OutOfRange => (Rejection::BadTime, "lies outside 1990-2200"),
+            TimeError::OtherUnit => (Rejection::OtherUnit, "is not in the unit of the file's first"),
         };
-        Bad { rejection: Rejection::BadTime, what, why }
+        Bad { rejection, what, why }
     })
 }
 

@@ -1,11 +1,12 @@
 //! Outages: which windows they mark, until when, and what proves that nothing was missing.
 
 use feeds::live::Channel;
+use feeds::tick::{Event, Rejection};
 use feeds::time::{Nanos, SECOND};
 use feeds::venue::DuplicateKey;
 
 use super::holes::Run;
-use super::{clock, plan, windows};
+use super::{clock, plan, tick, windows};
 use crate::stat::by_name;
 use crate::symbol::outages::{Cause, Channels, Outage, Outages, SLACK, Stretch};
 use crate::symbol::{Entry, GapChange};
@@ -70,6 +71,45 @@ fn ids_that_count_up_prove_that_nothing_is_missing_or_show_what_is() {
     let shown = |change: &&GapChange| matches!(change, GapChange::Out(_));
     assert_eq!(run.out.gaps.iter().filter(shown).count(), 2);
     assert_eq!(run.out.gaps.iter().filter(|change| matches!(change, GapChange::Back(_))).count(), 2);
+}
+
+/// Which trade it was, and when, nobody knows: it is missing where it came in.
+#[test]
+fn a_tick_that_cannot_be_used_is_missing_from_its_window() {
+    for (why, cause) in [
+        (Rejection::BadTime, Some(Cause::Clock)),
+        (Rejection::OtherUnit, Some(Cause::Units)),
+        (Rejection::BadSign, Some(Cause::Value)),
+        (Rejection::Dropped, None),
+    ] {
+        let mut run = Run::with(plan(&[1], 2), DuplicateKey::Unique);
+        for (id, at) in [(1, 5), (2, 15), (3, 25)] {
+            run.trade(id, at);
+        }
+        let mut rejected = tick(4, 0);
+        rejected.event = Event::Rejected(why);
+        let mut past = rejected;
+        past.history = true;
+        run.apply(Entry::Tick(past));
+        assert!(run.out.gaps.is_empty(), "what is past was in no window");
+        run.apply(Entry::Tick(rejected));
+        run.apply(Entry::Tick(rejected));
+        run.trade(5, 35);
+        run.trade(6, 45);
+        let flags = |flag: &str| said(&run, 0).iter().filter(|row| row.2 == flag).map(|row| row.0).collect();
+        let (marked, unmarked): (Vec<Nanos>, Vec<Nanos>) = (flags("gap"), flags(""));
+        let causes = run.out.gaps.iter().filter_map(|change| match change {
+            GapChange::Out(stretch) if stretch.to == Nanos::MAX => Some(stretch.cause),
+            _ => None,
+        });
+        // One for each channel, however many were rejected.
+        assert_eq!(causes.collect::<Vec<_>>(), cause.into_iter().flat_map(|it| [it, it]).collect::<Vec<_>>());
+        if cause.is_some() {
+            assert_eq!((marked, unmarked), (vec![1, 2, 3], vec![0, 1]), "{why:?}");
+        } else {
+            assert!(marked.is_empty());
+        }
+    }
 }
 
 #[test]

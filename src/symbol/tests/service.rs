@@ -43,13 +43,19 @@ fn every_tick_is_in_one_column() {
         number += 1;
         state.apply(&plan, number, &Entry::Tick(tick), &mut out);
     }
-    for why in [Rejection::BadNumber, Rejection::BadSign, Rejection::BadTime, Rejection::Dropped] {
+    for why in [
+        Rejection::BadNumber,
+        Rejection::BadSign,
+        Rejection::BadTime,
+        Rejection::OtherUnit,
+        Rejection::Dropped,
+    ] {
         number += 1;
         let mut tick = tick(1, 0);
         tick.event = Event::Rejected(why);
         state.apply(&plan, number, &Entry::Tick(tick), &mut out);
     }
-    assert_eq!(state.ledger().columns(), [9, 2, 1, 1, 3, 1, 1]);
+    assert_eq!(state.ledger().columns(), [10, 2, 1, 1, 4, 1, 1]);
     assert!(state.ledger().adds_up());
     assert_eq!(out.late, [(4, tick(3, SECOND))]);
     assert_eq!(state.totals().trades.trades(), 3, "late trades are in the totals");
