@@ -264,6 +264,8 @@ impl Crossing {
         self.members.clone_from(&was.members);
         self.named.clone_from(&was.named);
         self.reached = was.reached;
+        // The rule has kept what it computed as of this.
+        self.revision = was.revision;
         self.kept = Kept { rule: self.kept.rule, ..was.kept.clone() };
     }
 

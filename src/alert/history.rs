@@ -52,8 +52,8 @@ pub(crate) struct Watched {
 pub(crate) struct History {
     watched: Vec<Watched>,
     series: Vec<VecDeque<Option<Number>>>,
-    /// How often a series has changed, for those who keep what they computed from one.
-    revision: u64,
+    /// How often each series has changed, for those who keep what they computed from one.
+    revisions: Vec<u64>,
 }
 
 impl PartialEq for History {
@@ -81,7 +81,7 @@ impl History {
             }
         }
         watched.sort_by_key(|watched| watched.window);
-        History { watched, series: vec![VecDeque::new(); series.len()], revision: 0 }
+        History { watched, series: vec![VecDeque::new(); series.len()], revisions: vec![0; series.len()] }
     }
 
     /// The values of a series, the oldest first.
@@ -89,9 +89,9 @@ impl History {
         &self.series[place]
     }
 
-    /// Rises whenever a series has changed.
-    pub(crate) fn revision(&self) -> u64 {
-        self.revision
+    /// Rises whenever the series has changed.
+    pub(crate) fn revision(&self, place: usize) -> u64 {
+        self.revisions[place]
     }
 
     /// The newest final windows of this place in the configuration, the oldest first.
@@ -123,8 +123,8 @@ impl History {
                     if let Some(last) = self.series[*place].back_mut() {
                         *last = value;
                     }
+                    self.revisions[*place] += 1;
                 }
-                self.revision += 1;
             }
             return;
         }
@@ -157,8 +157,8 @@ impl History {
                 while kept.len() > series[place].keep {
                     kept.pop_front();
                 }
+                self.revisions[place] += 1;
             }
-            self.revision += 1;
             became(watched.window, over.mark, &watched.series, &over.values);
             watched.named.push_back(over.mark);
             if watched.named.len() > NAMED {
@@ -194,12 +194,14 @@ impl History {
                 })
                 .collect();
             for &place in &watched.series {
-                let Some(values) = same(place).and_then(|at| old.series.get(at)) else { continue };
+                let Some(at) = same(place) else { continue };
+                let values = &old.series[at];
+                // Rules that go on have kept what they computed as of this.
+                self.revisions[place] = old.revisions[at];
                 let skip = values.len().saturating_sub(series[place].keep);
                 self.series[place] = values.iter().skip(skip).copied().collect();
             }
         }
-        self.revision += 1;
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

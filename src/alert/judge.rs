@@ -192,8 +192,8 @@ impl Market for Look<'_> {
         self.history.series(place)
     }
 
-    fn series_revision(&self, _place: usize) -> u64 {
-        self.history.revision()
+    fn series_revision(&self, place: usize) -> u64 {
+        self.history.revision(place)
     }
 
     fn now(&self) -> Nanos {

@@ -262,6 +262,25 @@ proptest! {
     }
 }
 
+/// What a rule has computed of its windows is not taken for that of others when the book changes.
+#[test]
+fn an_average_is_that_of_now_whatever_the_book_was() {
+    let rule_of = |name: &str| rule(name, "volume[1s, -1] > 3 * mean(volume[1s, -1], 2)", "");
+    let mut run = Run::new(&[rule("other", "volume[5s, -1] > 1_000_000", ""), rule_of("stays")]);
+    for second in 0..6 {
+        run.trade(second * 1_000 + 500, 10);
+    }
+    run.plan.books.put(2, &rule_of("stays")).unwrap();
+    run.apply(Entry::Rules(2));
+    for second in 6..20 {
+        run.trade(second * 1_000 + 500, 1);
+    }
+    assert_eq!(run.told(), []);
+    run.trade(20_500, 4);
+    run.trade(23_500, 1);
+    assert_eq!(run.told(), [row("stays", "firing", 21_000)]);
+}
+
 #[test]
 fn rules_that_stay_go_on_and_those_that_go_are_resolved() {
     let stays = rule("stays", "price > 50", "");

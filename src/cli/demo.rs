@@ -45,16 +45,16 @@ name = "1m"
 
 [[rules]]
 name = "burst"
-when = "volume[1s, -1] > 8 * mean(volume[1s, -1], 20)"
+when = "volume[1s, -1] > 4 * mean(volume[1s, -1], 8)"
 cooldown = "10s"
-message = "{volume[1s, -1]} in a second, where {mean(volume[1s, -1], 20)} is usual"
+message = "{volume[1s, -1]} in a second, where {mean(volume[1s, -1], 8)} is usual"
 
 [[rules]]
 name = "move"
-when = "abs(zscore(close[1s], 30)) > 5 and trades[10s] > 10"
+when = "abs(zscore(close[1s], 12)) > 5 and trades[10s] > 10"
 cooldown = "10s"
 severity = "info"
-message = "at {price}, {zscore(close[1s], 30)} deviations from the last half minute"
+message = "at {price}, {zscore(close[1s], 12)} deviations from the last seconds"
 
 [[rules]]
 name = "gap"
