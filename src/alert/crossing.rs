@@ -163,18 +163,24 @@ impl Crossing {
         self.revision += 1;
     }
 
-    /// The members that are waited for no longer.
-    fn passed_over(&self, idle: Nanos) -> impl Iterator<Item = &(String, Nanos)> {
-        let first = self.members.iter().map(|(_, watermark)| *watermark).max().unwrap_or(Nanos::MIN);
-        self.members.iter().filter(move |(_, watermark)| watermark.saturating_add(idle) < first)
+    /// For each member whether it is waited for. One that has ended is at the end of time, and no measure for the
+    /// others, whose end is at the same entry.
+    fn waited_for(&self, idle: Nanos) -> impl Iterator<Item = (&(String, Nanos), bool)> {
+        let going = self.members.iter().map(|(_, watermark)| *watermark).filter(|at| *at != Nanos::MAX);
+        let first = going.max().unwrap_or(Nanos::MIN);
+        let has_ended = self.members.iter().any(|(_, watermark)| *watermark == Nanos::MAX);
+        self.members.iter().map(move |member| {
+            let never_came = member.1 == Nanos::MIN && has_ended;
+            (member, !never_came && member.1.saturating_add(idle) >= first)
+        })
     }
 
     fn advance(&mut self, idle: Nanos, out: &mut Vec<Alert>) {
-        let first = self.members.iter().map(|(_, watermark)| *watermark).max().unwrap_or(Nanos::MIN);
-        let waited_for = self.members.iter().map(|(_, watermark)| *watermark);
-        let least = waited_for.filter(|watermark| watermark.saturating_add(idle) >= first).min();
+        let least = self.waited_for(idle).filter(|(_, is_waited_for)| *is_waited_for);
+        let least = least.map(|((_, watermark), _)| *watermark).min();
         let Some(limit) = least.filter(|limit| *limit > self.reached) else { return };
-        let missing: Vec<String> = self.passed_over(idle).map(|(name, _)| name.clone()).collect();
+        let passed_over = self.waited_for(idle).filter(|(_, is_waited_for)| !is_waited_for);
+        let missing: Vec<String> = passed_over.map(|((name, _), _)| name.clone()).collect();
         while let Some((&(end, ..), _)) =
             self.waiting.first_key_value().filter(|((end, ..), _)| *end <= limit)
         {

@@ -253,8 +253,9 @@ impl Judge {
                 let reads =
                     |what: fn(&crate::rule::Reads) -> bool| rule.conditions().any(|it| what(it.reads()));
                 let lists = [
-                    (reads(|reads| reads.trades), &mut self.lists.trades),
-                    (reads(|reads| reads.quotes), &mut self.lists.quotes),
+                    // Time goes on with every tick.
+                    (reads(|reads| reads.trades || reads.time), &mut self.lists.trades),
+                    (reads(|reads| reads.quotes || reads.time), &mut self.lists.quotes),
                     (reads(|reads| reads.time), &mut self.lists.time),
                     (reads(|reads| reads.outages), &mut self.lists.outages),
                 ];

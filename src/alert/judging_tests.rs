@@ -262,6 +262,16 @@ proptest! {
     }
 }
 
+#[test]
+fn time_goes_on_with_the_ticks_of_another_channel() {
+    let mut run = Run::new(&[rule("old", "age(trades) > 1s", "")]);
+    run.trade(1_000, 1);
+    for ms in [1_500, 2_000, 2_500] {
+        run.quote(ms, 99, 101);
+    }
+    assert_eq!(run.told(), [row("old", "firing", 2_500)]);
+}
+
 /// What a rule has computed of its windows is not taken for that of others when the book changes.
 #[test]
 fn an_average_is_that_of_now_whatever_the_book_was() {

@@ -35,8 +35,8 @@
 //! one step with each final window. A *judgement* is one call of [`Condition::judge`].
 //!
 //! **Closed and live.** A condition that reads final windows only is closed, and judged once for each of them; else it is
-//! live, and judged at each tick of the kinds that it reads, and at entries of the clock and of outages if it reads
-//! those ([`Reads`]).
+//! live, and judged at each tick of the kinds that it reads, at any tick and at entries of the clock if it reads time, and
+//! at entries of outages if it reads those ([`Reads`]).
 //!
 //! **Patterns.** A sequence is true at the judgement at which its last step is true, each step at a later judgement than
 //! the one before and the last at most so long after the first (the newest that leads there); then it begins anew. A
