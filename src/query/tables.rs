@@ -12,6 +12,7 @@ use crate::output::{Cell, Column, ColumnKind};
 use crate::replay::plan::scan;
 use crate::schema::feeds::Feed;
 use crate::schema::gaps::Missing;
+use crate::schema::head::{self, Head};
 use crate::schema::{self, Key, gaps, ticks};
 use crate::stat::{Pane, View, by_name};
 use crate::store::{Family, Store};
@@ -44,17 +45,31 @@ pub struct Standing {
     pub totals: Pane,
 }
 
-/// Reads a symbol's snapshot.
+/// Reads a symbol's snapshot. One that joined a live run behind its last checkpoint has none yet.
 ///
 /// # Errors
 /// [`QueryError`] if it is not there or cannot be read.
 pub fn standing(store: &dyn Store, catalogue: &Catalogue, joined: &Joined) -> Result<Standing, QueryError> {
     let what = || format!("the state of {}", joined.symbol);
     let bytes = store.get(Family::State, &state_key(joined.number))?;
-    let bytes = bytes.ok_or_else(|| QueryError::damaged(what(), "it is missing"))?;
+    let bytes = match bytes {
+        Some(bytes) => bytes,
+        None if is_beyond_checkpoint(store, catalogue)? => {
+            return Ok(Standing { ledger: Ledger::default(), totals: Pane::default() });
+        }
+        None => return Err(QueryError::damaged(what(), "it is missing")),
+    };
     let state = SymbolState::decode_unruled(&catalogue.plan, &bytes);
     let state = state.map_err(|error| QueryError::damaged(what(), error))?;
     Ok(Standing { ledger: *state.ledger(), totals: state.totals() })
+}
+
+/// True if the tape of a live run goes on behind the last checkpoint.
+fn is_beyond_checkpoint(store: &dyn Store, catalogue: &Catalogue) -> Result<bool, QueryError> {
+    let Some(value) = store.get(Family::Meta, &head::key())? else { return Ok(false) };
+    let head = Head::decode(&value).map_err(|error| QueryError::damaged("the end of the tape", error))?;
+    let run = catalogue.runs.iter().find(|run| run.number == head.run);
+    Ok(run.is_some_and(|run| run.applied < head.applied))
 }
 
 /// `query symbols`: ledger and totals.

@@ -39,13 +39,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const BORN_WITHIN_MS: u64 = 150;
 
 /// The program at work, and where it says how it does.
-struct Live {
-    running: Running,
+pub(crate) struct Live {
+    pub(crate) running: Running,
     address: SocketAddr,
 }
 
 /// Starts `line` and waits until it says where to look.
-fn started(folder: &Folder, line: &str) -> Live {
+pub(crate) fn started(folder: &Folder, line: &str) -> Live {
     let child = folder.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut running = Running { child };
     let mut said = BufReader::new(running.child.stderr.take().unwrap()).lines().map(Result::unwrap);
@@ -63,16 +63,21 @@ fn started(folder: &Folder, line: &str) -> Live {
 }
 
 impl Live {
-    /// What `/v1/status` says was committed; none if it is gone.
-    fn committed(&self) -> Option<u64> {
+    /// What it answers; none if it is gone.
+    pub(crate) fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect_timeout(&self.address, ANSWER_WITHIN).ok()?;
         stream.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
-        let request = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;
         let (_, body) = text.split_once("\r\n\r\n")?;
-        let status: serde_json::Value = serde_json::from_str(body).ok()?;
+        Some(body.to_owned())
+    }
+
+    /// What `/v1/status` says was committed; none if it is gone.
+    pub(crate) fn committed(&self) -> Option<u64> {
+        let status: serde_json::Value = serde_json::from_str(&self.get("/v1/status")?).ok()?;
         status["committed"].as_u64()
     }
 
@@ -83,7 +88,7 @@ impl Live {
 }
 
 /// How far the tape is in a database that nobody has open.
-fn head_of(folder: &Folder, db: &str) -> Head {
+pub(crate) fn head_of(folder: &Folder, db: &str) -> Head {
     let store = open_reader(&folder.path().join(db)).unwrap();
     Head::decode(&store.get(Family::Meta, &head::key()).unwrap().unwrap()).unwrap()
 }
@@ -175,7 +180,7 @@ fn account(folder: &Folder) -> u64 {
     received
 }
 
-fn simulator() -> Simulator {
+pub(crate) fn simulator() -> Simulator {
     Simulator::start(SimulatorSpec {
         address: "127.0.0.1:0".parse().unwrap(),
         venues: VENUES.map(str::to_owned).to_vec(),
@@ -188,7 +193,7 @@ fn simulator() -> Simulator {
 }
 
 /// What runs on `simulator`.
-fn line_of(simulator: &Simulator) -> String {
+pub(crate) fn line_of(simulator: &Simulator) -> String {
     let mut line = "run --config c.toml --db db --listen 127.0.0.1:0".to_owned();
     for totals in simulator.totals() {
         line += &format!(" --url {0}=ws://{1}/{0}", totals.venue, simulator.address());

@@ -25,6 +25,15 @@ mod kills;
 /// A live run, killed at any point and started again.
 mod crashes;
 
+/// A live run, killed while its alerts are followed.
+mod followers;
+
+/// Who follows them.
+mod following;
+
+/// An exchange that sends again what was lost.
+mod resending;
+
 /// Real captures.
 mod captures;
 
