@@ -122,6 +122,9 @@ impl Committer {
     pub fn start(setup: Setup, credit: Credit) -> std::io::Result<Committer> {
         // Room for every epoch in flight, and for the one that may exceed the credit alone.
         let (done, finished) = bounded(EPOCHS_IN_FLIGHT + 1);
+        // Before this returns: who follows the log may ask for what is behind its last alert at once.
+        setup.board.begin(setup.run.applied, &setup.ledgers);
+        setup.alerts.publish(setup.run.alerts);
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || {
             // Whoever waits for credit must not wait for ever, however this ends.
             let _closing = Closing(credit.clone());
@@ -228,8 +231,6 @@ struct OrderedStage {
 
 impl OrderedStage {
     fn new(setup: Setup) -> OrderedStage {
-        setup.board.begin(setup.run.applied, &setup.ledgers);
-        setup.alerts.publish(setup.run.alerts);
         OrderedStage {
             store: setup.store,
             next: 0,

@@ -206,6 +206,25 @@ fn a_run_that_goes_on_with_other_rules_resolves_what_fired() {
     assert_eq!((resolved, log.len()), (fired, 2 * fired), "each that fired");
 }
 
+/// Who has followed comes again as soon as it can, and must not be told that the log ends before what it knows.
+#[test]
+fn a_run_that_goes_on_knows_at_once_how_far_its_log_is() {
+    let store = memory();
+    let options = LiveOptions { config: always("one"), ..live_options(1, Cut::Adaptive) };
+    let mut deck = Deck::start(&store, &options, None).unwrap();
+    for delivery in deliveries(3, 300) {
+        deck.take(delivery, false).unwrap();
+    }
+    deck.stop().unwrap();
+    let head = log(&store).len() as u64;
+    assert!(head > 0);
+    for _ in 0..50 {
+        let deck = Deck::start(&store, &options, None).unwrap();
+        assert_eq!(deck.pulse().alerts().head(), head);
+        deck.stop().unwrap();
+    }
+}
+
 /// A rule that fires for ever once there is a trade.
 fn always(name: &str) -> Config {
     let text = format!("[[windows]]\nname = '1s'\n[[rules]]\nname = '{name}'\nwhen = 'price > 0'\n");
