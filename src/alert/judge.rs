@@ -126,7 +126,7 @@ pub struct Judged {
     pub alerts: Vec<Alert>,
     /// What rules over several symbols are to know.
     pub exports: Vec<Export>,
-    /// Where the watermark is when it has passed an end of theirs: by which entry, when that came in, the time.
+    /// Ends of theirs that the watermark has passed: by which entry, when that came in, the end.
     pub watermarks: Vec<(u64, Option<Nanos>, Nanos)>,
 }
 
@@ -160,7 +160,7 @@ pub struct Judge {
     slots: Vec<usize>,
     pub(super) values: Vec<Option<Number>>,
     exported: Vec<usize>,
-    /// The watermark that was told last. (To tell it again changes nothing.)
+    /// The end that was told last. (To tell it again changes nothing: it is not kept.)
     told: Nanos,
     /// No deadline of a rule over final windows is before this; nor of any other.
     pub(super) closed_due: Nanos,
@@ -378,20 +378,21 @@ impl Judge {
         }
     }
 
-    /// Tells the watermark to rules over several symbols, when it has passed an end of what they read.
+    /// Tells rules over several symbols that the watermark has passed an end of what they read: that end, and not where
+    /// the watermark is, so that deadlines between two ends do not depend on who was told in between.
     #[inline]
     fn tell_watermark(&mut self, sight: &Sight<'_>, watermark: Nanos, out: &mut Judged) {
         if self.exported.is_empty() || watermark <= self.told {
             return;
         }
-        let ends = |time: Nanos, size: Nanos| time.div_euclid(size.max(1));
-        let passes = |place: &usize| {
-            let size = self.book.size(self.book.inputs().series[*place].window);
-            ends(watermark, size) != ends(self.told, size)
+        let end_of = |place: &usize| {
+            let size = self.book.size(self.book.inputs().series[*place].window).max(1);
+            watermark.div_euclid(size).saturating_mul(size)
         };
-        if self.book.crossed().iter().any(passes) {
-            self.told = watermark;
-            out.watermarks.push((sight.number, sight.received_at, watermark));
+        let end = self.book.crossed().iter().map(end_of).max();
+        if let Some(end) = end.filter(|end| *end > self.told) {
+            self.told = end;
+            out.watermarks.push((sight.number, sight.received_at, end));
         }
     }
 

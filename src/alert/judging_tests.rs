@@ -303,3 +303,25 @@ fn rules_that_stay_go_on_and_those_that_go_are_resolved() {
     run.trade(1_100, 2);
     assert_eq!(run.told(), [row("new", "firing", 1_100)]);
 }
+
+/// Rules over several symbols hear of ends only, so that it does not matter who is told an end again because it went on
+/// from a snapshot: a deadline between two ends is passed with the later one.
+#[test]
+fn rules_over_several_symbols_are_told_ends_and_after_a_snapshot_no_more_than_before() {
+    let pair = rule("pair", "\"here:ABC\".trades[1s, -1] > 0 and \"here:XYZ\".trades[1s, -1] > 0", "");
+    let mut run = Run::new(&[pair]);
+    let ends = |run: &mut Run| -> Vec<Nanos> {
+        let told = std::mem::take(&mut run.out.judged.watermarks);
+        told.into_iter().map(|(_, _, end)| end / 1_000_000).collect()
+    };
+    for ms in [100, 900, 3_200, 3_600] {
+        run.trade(ms, 1);
+    }
+    assert_eq!(ends(&mut run).last(), Some(&1_000), "the watermark is at 1,600");
+    let state = SymbolState::decode(&run.plan, &bytes_of(&run.state)).unwrap();
+    run.state = state.named(&Symbol::parse("here:ABC").unwrap());
+    run.trade(3_700, 1);
+    assert!(ends(&mut run).iter().all(|end| *end == 1_000));
+    run.trade(4_100, 1);
+    assert_eq!(ends(&mut run).last(), Some(&2_000));
+}
