@@ -83,7 +83,8 @@ fn rows_with_bad_values_are_rejected_and_those_that_cannot_be_read_are_broken() 
         ("-1700000000123,AB,7,1,2,true", Rejection::BadTime),
         ("9223372036854,AB,7,1,2,true", Rejection::BadTime),
         ("99999999999999999999,AB,7,1,2,true", Rejection::BadTime),
-        ("1700000000123000,AB,7,1,2,true", Rejection::BadTime),
+        // A time, but in microseconds, where the first was in milliseconds.
+        ("1700000000123000,AB,7,1,2,true", Rejection::OtherUnit),
     ];
     for (row, why) in rejected {
         let text = format!("{PLAIN}{good}{row}\n{good}");
