@@ -89,7 +89,7 @@ impl Severity {
     }
 }
 
-/// Names an episode, in every run over the same tape: see [`AlertId::of`].
+/// Names an episode, in every run over the same tape: see [`rulebook::Rule::id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertId(pub [u8; 16]);
 

@@ -178,7 +178,7 @@ pub struct ReplayArgs {
     /// The configuration; without it, windows 1s and 1m with the set `bar`
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Rules to judge by, instead of those of the configuration or the recording: a file of [[rules]]
+    /// Rules to judge by, instead of those of the configuration or the recording: a file of rules alone
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
     /// The files' format; `auto` finds out

@@ -80,11 +80,16 @@ fn filled(options: &LiveOptions, at: usize) -> String {
         while let Err(TrySendError::Full(back)) = feeds.try_send(delivery) {
             delivery = back;
             if small.is_full.load(Ordering::SeqCst) && pulse.in_flight().0 == EPOCHS_IN_FLIGHT && is_told() {
-                // It holds as long as it is full.
-                let (taken, refused) = (pulse.tape(), small.refused.load(Ordering::SeqCst));
-                while small.refused.load(Ordering::SeqCst) < refused + 3 {
-                    std::thread::yield_now();
-                }
+                let refused_again = || {
+                    let refused = small.refused.load(Ordering::SeqCst);
+                    while small.refused.load(Ordering::SeqCst) < refused + 3 {
+                        std::thread::yield_now();
+                    }
+                };
+                // What it had in hand when the last place was taken, it takes; then it holds as long as it is full.
+                refused_again();
+                let taken = pulse.tape();
+                refused_again();
                 assert_eq!(pulse.tape(), taken, "nothing more is taken in");
                 (waited, _) = (true, small.is_full.store(false, Ordering::SeqCst));
             }
