@@ -1,8 +1,8 @@
 //! The followers, in a process of their own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -23,6 +23,8 @@ pub(crate) const ARGUMENT: &str = "--followers";
 const OPENING: usize = 64;
 /// Those of the cut that go on to the end: reading all again for all would take longer than all the rest.
 const RESUMED: usize = 50;
+/// What one that stalls reads before, half a second or so; what counts is what comes then.
+const READ_AT_FIRST: u64 = 50;
 /// A place that is none.
 const NONE: u64 = u64::MAX;
 
@@ -37,6 +39,16 @@ struct Crowd {
     cut: AtomicU64,
     resumed: AtomicU64,
     flaps: AtomicU64,
+    /// Of all that read: one each would be 100 MiB.
+    delivery: Mutex<Histogram<u64>>,
+}
+
+impl Crowd {
+    /// An alert that was due then came to one that reads.
+    fn delivered(&self, due: i64) -> Result<(), Failure> {
+        let mut delivery = self.delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(delivery.record(u64::try_from(clock::wall() - due).unwrap_or(0))?)
+    }
 }
 
 /// One follower's place in the log.
@@ -66,28 +78,29 @@ async fn crowd(address: SocketAddr, load: Load) -> Result<(), Failure> {
         cut: AtomicU64::new(0),
         resumed: AtomicU64::new(0),
         flaps: AtomicU64::new(0),
+        delivery: Mutex::new(Histogram::new(3)?),
     });
     let reader = || Reader { crowd: Arc::clone(&crowd), last: load.after };
     let (mut readers, mut others) = (JoinSet::new(), JoinSet::new());
     for _ in 0..load.healthy {
-        readers.spawn(reader().healthy());
+        readers.spawn(named("one that reads", reader().healthy()));
     }
     for place in 0..load.flapping {
-        others.spawn(reader().flapping(place as u64));
+        others.spawn(named("one that comes and goes", reader().flapping(place as u64)));
     }
     for place in 0..load.stalled {
-        others.spawn(reader().stalled(place < RESUMED));
+        others.spawn(named("one that does not read", reader().stalled(place < RESUMED)));
     }
     crowd.all_there.wait().await;
     println!("ready");
-    let mut delivery = Histogram::<u64>::new(3)?;
     while let Some(read) = readers.join_next().await {
-        delivery.add(read??)?;
+        read??;
     }
     crowd.done.send_replace(true);
     while let Some(ended) = others.join_next().await {
         ended??;
     }
+    let delivery = crowd.delivery.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, quantile) in [("p50_us", 0.5), ("p99_us", 0.99), ("max_us", 1.0)] {
         println!("{name} {}", delivery.value_at_quantile(quantile) as f64 / 1_000.0);
     }
@@ -95,6 +108,11 @@ async fn crowd(address: SocketAddr, load: Load) -> Result<(), Failure> {
         println!("{name} {}", count.load(Ordering::Relaxed));
     }
     Ok(())
+}
+
+/// What came of one, by what it is.
+async fn named(what: &str, following: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    following.await.map_err(|error| format!("{what}: {error}").into())
 }
 
 /// What a message is.
@@ -116,7 +134,8 @@ impl Reader {
 
     /// The next message; an alert that is not the next one is a failure.
     async fn next(&mut self, socket: &mut WebSocketStream<TcpStream>) -> Result<Said, Failure> {
-        match socket.next().await.ok_or("a stream ended without a word")?? {
+        let next = socket.next().await.ok_or("a stream ended without a word")?;
+        match next.map_err(|error| format!("behind {}: {error}", self.last))? {
             Message::Text(text) if text.contains("\"heartbeat\"") => Ok(Said::Nothing),
             Message::Text(text) => {
                 let (number, due) = read(&text).ok_or("an alert cannot be read")?;
@@ -134,20 +153,20 @@ impl Reader {
         }
     }
 
-    async fn healthy(mut self) -> Result<Histogram<u64>, Failure> {
+    async fn healthy(mut self) -> Result<(), Failure> {
         let mut socket = self.connect().await?;
         self.crowd.all_there.wait().await;
-        let mut delivery = Histogram::new(3)?;
         while self.last < self.crowd.load.last {
             match self.next(&mut socket).await? {
-                Said::Alert(due) => delivery.record(u64::try_from(clock::wall() - due).unwrap_or(0))?,
+                Said::Alert(_) if self.last <= self.crowd.load.after + READ_AT_FIRST => {}
+                Said::Alert(due) => self.crowd.delivered(due)?,
                 Said::Cut(code, reason) => {
                     return Err(format!("one that reads was cut: {code} {reason}").into());
                 }
                 Said::Nothing => {}
             }
         }
-        Ok(delivery)
+        Ok(())
     }
 
     /// Reads for a second or so, and comes again from its cursor.
@@ -175,11 +194,14 @@ impl Reader {
         }
     }
 
-    /// Reads nothing until the others are done, and then what is left for it.
+    /// Reads a little and then nothing until the others are done, and then what is left for it.
     async fn stalled(mut self, goes_on: bool) -> Result<(), Failure> {
         let mut socket = self.connect().await?;
         let mut done = self.crowd.done.subscribe();
         self.crowd.all_there.wait().await;
+        while self.last < self.crowd.load.after + READ_AT_FIRST {
+            self.next(&mut socket).await?;
+        }
         done.wait_for(|done| *done).await?;
         let mut cut = NONE;
         while self.last < self.crowd.load.last && cut == NONE {

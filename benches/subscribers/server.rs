@@ -40,7 +40,7 @@ pub(crate) fn measure(subscribers: usize, seconds: u64, rate: u64) -> Result<(),
     let crowd = Load { healthy, flapping, stalled: subscribers - healthy - flapping, after: 0, last: alerts };
     let served = Served::start()?;
     let empty = served.memory();
-    let alone = served.tell(Load { flapping: 0, stalled: 0, ..crowd }, rate)?;
+    let alone = served.tell(Load { stalled: 0, ..crowd }, rate)?;
     let beside = served.tell(Load { after: alerts, last: 2 * alerts, ..crowd }, rate)?;
     let row = |what: &str, figure: String, against: &str| println!("{what:<58} {figure:>12}   {against}");
     let what = format!("{healthy} of {subscribers}, {rate} alerts/s");
@@ -48,7 +48,7 @@ pub(crate) fn measure(subscribers: usize, seconds: u64, rate: u64) -> Result<(),
         row(
             &format!("delivery {words}, {what}"),
             format!("{:.0} µs", beside.of(name)),
-            &format!("{:.0} µs without the others", alone.of(name)),
+            &format!("{:.0} µs without them", alone.of(name)),
         );
     }
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
@@ -60,7 +60,7 @@ pub(crate) fn measure(subscribers: usize, seconds: u64, rate: u64) -> Result<(),
         row(
             &format!("most memory of the {words}"),
             mib(beside),
-            &format!("{} without the others, {} empty; {each:.1} KiB each", mib(alone), mib(before)),
+            &format!("{} without them, {} empty; {each:.1} KiB each", mib(alone), mib(before)),
         );
     }
     for (name, words) in [

@@ -11,7 +11,7 @@ use feeds::symbol::Symbol;
 use super::alerts::{AlertBoard, Numbered};
 use super::audit::audit;
 use super::checkpoint::Checkpoint;
-use super::figures::{FigureBoard, Figures, by_venue};
+use super::figures::{FigureBoard, Figures, by_venue, venue};
 use super::journal::{Journal, keep_ticks};
 use super::missing::want;
 use super::outages::{self, OutageCounts};
@@ -381,22 +381,24 @@ impl OrderedStage {
         journal.commit(epoch, (results, &alerts), |input| {
             Some(feeds.get(input)?.clone().with(counts.get(input)?))
         })?;
+        let committed = clock::stamp();
         self.alerts.publish(self.run.alerts);
-        let now = clock::stamp();
-        for arrival in &epoch.arrivals {
-            let venue = self.feeds.get(arrival.file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
-            let waited = now.since(Stamp::of(arrival.entered));
-            self.interval.record_n(Stage::Committed, venue, waited, arrival.ticks);
-        }
         self.summary.applied = self.summary.applied.max(epoch.end.saturating_sub(1));
         self.board.commit(self.summary.applied);
         self.board.windows().publish(results, &self.symbols);
+        let published = clock::stamp();
+        for arrival in &epoch.arrivals {
+            let (venue, entered) = (venue(&self.feeds, arrival.file), Stamp::of(arrival.entered));
+            for (stage, at) in [(Stage::Committed, committed), (Stage::Published, published)] {
+                self.interval.record_n(stage, venue, at.since(entered), arrival.ticks);
+            }
+        }
         Ok(())
     }
 
     fn time(&mut self, epoch: &Epoch, applied: Stamp) {
         for arrival in &epoch.arrivals {
-            let venue = self.feeds.get(arrival.file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+            let venue = venue(&self.feeds, arrival.file);
             let entered = Stamp::of(arrival.entered);
             let mut record = |stage, at: Stamp| {
                 self.interval.record_n(stage, venue, at.since(entered), arrival.ticks);
@@ -409,7 +411,7 @@ impl OrderedStage {
             }
         }
         for (file, sample, ticks) in &epoch.crossings {
-            let venue = self.feeds.get(*file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+            let venue = venue(&self.feeds, *file);
             self.interval.record_n(Stage::ExchangeToReceived, venue, *sample, *ticks);
         }
     }
@@ -425,7 +427,7 @@ impl OrderedStage {
         let Some(InWriting { arrivals, figures, interval }) = self.in_writing.pop_front() else { return };
         self.board.publish(Figures { committed_at: Some(written.at), ..figures }, &interval);
         for (file, ticks, entered) in arrivals {
-            let venue = self.feeds.get(file).and_then(|feed| feed.venue.as_deref()).unwrap_or("file");
+            let venue = venue(&self.feeds, file);
             self.interval.record_n(Stage::Committed, venue, written.at.since(entered), ticks);
         }
     }

@@ -122,6 +122,11 @@ pub(super) fn by_venue(feeds: &[Feed], counts: &[FrameCounts]) -> BTreeMap<Strin
     venues
 }
 
+/// Whose ticks come by this feed, for the histograms.
+pub(super) fn venue(feeds: &[Feed], feed: usize) -> &str {
+    feeds.get(feed).and_then(|feed| feed.venue.as_deref()).unwrap_or("file")
+}
+
 fn add(figures: &mut Figures, interval: &Latencies) {
     Arc::make_mut(&mut figures.latencies).merge(interval);
 }

@@ -161,14 +161,19 @@ pub const HTTP_ROWS: usize = 1_000;
 /// Alerts that one request looks at for those that it wants: some 50 ms of reading.
 pub const ALERTS_LOOKED_AT: usize = 50_000;
 
-/// Followers of streams at a time. Each takes some 40 KiB and, where it does not read, some 100 KiB in the kernel: 2.2 GiB
-/// if all stall at once, for the ten seconds until they are cut. (`benches/subscribers.rs` measures it.)
+/// Followers of streams at a time. Each takes some 35 KiB and, where it does not read, less than that in the kernels of both
+/// ends: 1.1 GiB if all stall at once, for the ten seconds until they are cut. (`benches/subscribers.rs` measures it.)
 pub const STREAM_FOLLOWERS: usize = 16_384;
-/// How long a follower may take to read what was begun to be written to it; below the 30 s in which the kernel itself gives
+/// How long a follower may take to read what was begun to be written to it, or to answer a ping; below the 30 s in which the kernel itself gives
 /// up one that does not read at all.
 pub const STREAM_WRITE_WITHIN: Nanos = 10 * SECOND;
 /// How often a follower is told where it is: proxies end what is quiet for half a minute.
 pub const STREAM_HEARTBEAT: Nanos = 15 * SECOND;
+/// How often what is told to a follower over WebSocket carries a ping; after [`STREAM_BATCH_BYTES`] also before.
+pub const STREAM_PROBE_EVERY: Nanos = SECOND / 4;
+/// How long a follower that owes the answer is told more: twice the 50 ms in which those who read are told. And not more than
+/// [`STREAM_SEND_BYTES`], for which its own buffers have room.
+pub const STREAM_ANSWER_WITHIN: Nanos = SECOND / 10;
 /// Bytes written to a follower at once, but for a longer message: some 30 alerts.
 pub const STREAM_BATCH_BYTES: usize = 16 << 10;
 /// Largest message to a follower.
@@ -178,7 +183,7 @@ pub const STREAM_MESSAGE_BYTES: usize = 1 << 20;
 pub const STREAM_SEND_BYTES: usize = 32 << 10;
 /// Largest message of a follower, which has nothing to say.
 pub const STREAM_INBOUND_BYTES: usize = 16 << 10;
-/// Messages of a follower between two heartbeats: an answer to each ping, and some of its own.
+/// Messages of a follower between two heartbeats, besides its answers to pings.
 pub const STREAM_MESSAGES_INBOUND: usize = 64;
 /// Alerts that are kept encoded for those who follow, and their bytes at most: ten seconds of a storm.
 pub const ALERT_TAIL: usize = 8_192;

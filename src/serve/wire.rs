@@ -21,6 +21,9 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the kernel may keep for a follower that is cut: the rest of what was begun, and why.
 const LAST_BYTES: usize = 128 << 10;
 
+/// How long it may take to come and read that.
+const LAST_WITHIN: Duration = Duration::from_secs(120);
+
 /// What a connection takes up, and whether it became a stream of events.
 pub(super) struct Lease {
     place: Place,
@@ -122,7 +125,10 @@ impl Wire {
 
     /// Makes room for the last that is said to a client that does not read.
     pub(super) fn make_room(&self) {
-        let _ = self.bytes.socket().set_send_buffer_size(LAST_BYTES);
+        let socket = self.bytes.socket();
+        let _ = socket.set_send_buffer_size(LAST_BYTES);
+        #[cfg(target_os = "linux")]
+        let _ = socket.set_tcp_user_timeout(Some(LAST_WITHIN));
     }
 
     /// What came of a write; an error if a stream's client has not taken what was begun for too long.

@@ -5,10 +5,12 @@
 //! being up to date are one path, and there is no queue for it. Whoever does not read in time is cut off, with the cursor
 //! behind which it goes on; the kernel keeps little for it ([`super::wire`]), and nobody else waits meanwhile.
 //!
-//! `alerts` is the alert log, `windows` the windows; `socket` speaks WebSocket, `events` server-sent events.
+//! `alerts` is the alert log, `windows` the windows; `socket` speaks WebSocket (and
+//! `probe` knows who does not read), `events` server-sent events.
 
 pub(super) mod alerts;
 mod events;
+mod probe;
 mod socket;
 pub(super) mod windows;
 

@@ -10,7 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use hyper_util::rt::TokioIo;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error};
 
+use super::probe::Probe;
 use super::{Ended, Follower, Lost, Seat, Told, heartbeat, says};
 use crate::alert::Cursor;
 use crate::config::limits::{
@@ -29,8 +30,6 @@ use crate::serve::wire::Wire;
 
 /// Bytes read at once from a client, which has next to nothing to say; taken for each follower.
 const READ_BYTES: usize = 1 << 10;
-/// Pings without an answer after which nobody is taken to be there.
-const PINGS_UNANSWERED: u32 = 3;
 /// How long a close may take.
 const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -61,7 +60,8 @@ pub(super) fn begin(mut request: Request, follower: impl Follower, seat: Seat) -
         let socket = WebSocketStream::from_partially_read(wire, begun, Role::Server, Some(config)).await;
         let figures = Arc::clone(&seat.figures);
         let seat = seat.taken();
-        let mut talk = Talk { sent: follower.cursor(), socket, follower, unanswered: 0, inbound: 0 };
+        let mut talk =
+            Talk { sent: follower.cursor(), socket, follower, probe: Probe::default(), inbound: 0 };
         let ended = talk.run(&seat.0).await;
         figures.end(ended);
         talk.close(ended).await;
@@ -96,8 +96,8 @@ struct Talk<F> {
     follower: F,
     /// Behind the last message that the client finds if it reads on.
     sent: Cursor,
-    unanswered: u32,
-    /// Messages that came in since the last heartbeat.
+    probe: Probe,
+    /// Messages that came in since the last heartbeat, besides answers.
     inbound: usize,
 }
 
@@ -107,17 +107,22 @@ impl<F: Follower> Talk<F> {
         let mut beat = interval(seat.terms.heartbeat_every);
         beat.reset();
         loop {
+            let is_held = self.probe.is_held(Instant::now());
+            let cut_at = self.probe.owed_since().map(|since| since + within);
             let step = tokio::select! {
-                () = self.follower.ready() => self.tell(seat).await,
+                // What it says comes before what follows from its silence; it may not say much.
+                biased;
                 inbound = self.socket.next() => self.hear(inbound),
-                _ = beat.tick() => self.beat(seat).await,
                 () = seat.expired() => Err(Ended::Expired),
+                _ = beat.tick() => self.beat(seat).await,
                 () = told(&mut stopped) => {
                     let most = std::time::Duration::from_nanos(HTTP_END_WITHIN.unsigned_abs()) / 2;
                     // What is committed is told before the end, if there is time.
                     let _ = timeout(most.min(within), self.tell_rest(seat)).await;
                     Err(Ended::Stopped)
                 }
+                () = self.follower.ready(), if !is_held => self.tell(seat).await,
+                () = until(cut_at), if cut_at.is_some() => Err(Ended::Slow),
             };
             if let Err(ended) = step {
                 return ended;
@@ -131,10 +136,17 @@ impl<F: Follower> Talk<F> {
             Lost::Gone(oldest) => Ended::Gone(oldest),
             Lost::Failed => Ended::Failed,
         })?;
+        let now = Instant::now();
+        let asks = self.probe.is_due(now) && !told.is_empty();
         let sending = async {
             for Told { cursor, text } in told.iter().cloned() {
+                self.probe.told(text.len());
                 self.socket.feed(Message::Text(text)).await?;
                 self.sent = cursor;
+            }
+            if asks {
+                self.socket.feed(Message::Ping(Bytes::new())).await?;
+                self.probe.asked(now);
             }
             self.socket.flush().await
         };
@@ -144,6 +156,7 @@ impl<F: Follower> Talk<F> {
         Ok(())
     }
 
+    /// Tells all that there is.
     async fn tell_rest(&mut self, seat: &Seat) -> Result<(), Ended> {
         while self.follower.is_behind() {
             self.follower.ready().await;
@@ -154,23 +167,24 @@ impl<F: Follower> Talk<F> {
 
     /// Tells where it is, and asks whether anybody is there.
     async fn beat(&mut self, seat: &Seat) -> Result<(), Ended> {
-        if self.unanswered >= PINGS_UNANSWERED {
-            return Err(Ended::Slow);
-        }
-        self.unanswered += 1;
         self.inbound = 0;
+        if self.probe.owed_since().is_some() {
+            return Ok(());
+        }
         let text = heartbeat(self.sent);
         let sending = async {
             self.socket.feed(Message::Ping(Bytes::new())).await?;
             self.socket.send(Message::Text(text.into())).await
         };
+        self.probe.asked(Instant::now());
         in_time(seat, sending).await
     }
 
     /// Takes what the client says, which is little: that it is there, and that it goes.
     fn hear(&mut self, inbound: Option<Result<Message, Error>>) -> Result<(), Ended> {
-        self.inbound += 1;
-        self.unanswered = 0;
+        let is_asked = matches!(inbound, Some(Ok(Message::Pong(_)))) && self.probe.owed_since().is_some();
+        self.inbound += usize::from(!is_asked);
+        self.probe.answered(Instant::now());
         if self.inbound > STREAM_MESSAGES_INBOUND {
             return Err(Ended::Misbehaved(1008, "too many messages"));
         }
@@ -189,9 +203,8 @@ impl<F: Follower> Talk<F> {
         }
     }
 
-    /// Says why it ends and where to go on. Also a client that has not read for long finds that behind what it was sent:
-    /// the kernel
-    /// keeps it, for half a minute from when it stopped reading.
+    /// Says why it ends and where to go on. A client that does not read finds that behind what it was sent, which is mostly
+    /// in its own buffers by then; if they are full, the kernel here keeps it for a while.
     async fn close(mut self, ended: Ended) {
         let Some((code, reason)) = ended.close(self.sent) else {
             // Its own close is answered.
@@ -207,6 +220,13 @@ impl<F: Follower> Talk<F> {
         };
         // Whoever does not answer is left.
         let _ = timeout(CLOSE_WITHIN, closing).await;
+    }
+}
+
+/// Waits until then.
+async fn until(at: Option<Instant>) {
+    if let Some(at) = at {
+        sleep_until(at).await;
     }
 }
 
