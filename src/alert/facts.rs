@@ -16,7 +16,7 @@ use super::judge::Sight;
 use crate::codec::{CodecError, Put, Reader};
 use crate::rule::{Number, Slot};
 use crate::symbol::outages::Cause;
-use crate::window::live::Standing;
+use crate::window::Live;
 
 /// Ticks over which the least delay is taken.
 const DELAYS: u64 = 1_024;
@@ -203,9 +203,8 @@ fn is_some(from: &mut Reader<'_>) -> Result<bool, CodecError> {
 /// A window that is not over, and the slots that read it.
 #[derive(Clone, Debug)]
 pub(super) struct LiveWindow {
-    pub(super) window: usize,
     pub(super) slots: Vec<usize>,
-    pub(super) standing: Option<Standing>,
+    pub(super) live: Live,
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use super::facts::{Facts, LiveWindow};
 use super::history::{History, Mark};
 use super::rulebook::{Rule, RuleBook};
 use crate::rule::{Market, Memory, Number, Slot};
+use crate::stat::Key;
 use crate::symbol::outages::{Cause, Channels, Outages};
-use crate::window::{Emission, Flags, Plan, Windows};
+use crate::window::{Emission, Flags, Live, Plan, Windows};
 
 /// What a judge sees of its symbol.
 pub struct Sight<'a> {
@@ -266,12 +267,12 @@ impl Judge {
         }
         for &place in slots {
             match &self.book.inputs().slots[place] {
-                Slot::Live { window, .. } => match self.live.iter_mut().find(|live| live.window == *window) {
-                    Some(live) => live.slots.push(place),
-                    None => {
-                        self.live.push(LiveWindow { window: *window, slots: vec![place], standing: None });
+                Slot::Live { window, .. } => {
+                    match self.live.iter_mut().find(|kept| kept.live.window() == *window) {
+                        Some(kept) => kept.slots.push(place),
+                        None => self.live.push(LiveWindow { slots: vec![place], live: Live::new(*window) }),
                     }
-                },
+                }
                 slot => {
                     self.lists.reads_delay |= matches!(slot, Slot::Delay);
                     self.slots.push(place);
@@ -311,9 +312,17 @@ impl Judge {
         self.facts.hear_gaps(gaps);
         match heard {
             Heard::Trade(ts, trade) => {
+                let key = Key { ts, number: sight.number };
+                for kept in &mut self.live {
+                    kept.live.add_trade(sight.windows, sight.plan, key, trade);
+                }
                 self.facts.hear_trade(ts, sight.received_at, trade, self.lists.reads_delay);
             }
             Heard::Quote(ts, quote) => {
+                let key = Key { ts, number: sight.number };
+                for kept in &mut self.live {
+                    kept.live.add_quote(sight.windows, sight.plan, key, quote);
+                }
                 self.facts.hear_quote(ts, sight.received_at, quote, self.lists.reads_delay);
             }
             Heard::Clock | Heard::Outage | Heard::Other => {}
@@ -446,11 +455,11 @@ impl Judge {
     /// Reads what is of now.
     pub(super) fn look(&mut self, sight: &Sight<'_>, now: Nanos) {
         let slots = &self.book.inputs().slots;
-        for live in &mut self.live {
-            live.standing = sight.windows.standing(sight.plan, live.window);
-            for &place in &live.slots {
+        for LiveWindow { slots: read, live } in &mut self.live {
+            let standing = live.read(sight.windows, sight.plan);
+            for &place in &*read {
                 let Slot::Live { stat, .. } = &slots[place] else { continue };
-                let value = live.standing.as_ref().and_then(|standing| (stat.value)(&standing.view()));
+                let value = standing.and_then(|standing| (stat.value)(&standing.view()));
                 self.values[place] = value.and_then(|value| Number::from_value(&value));
             }
         }

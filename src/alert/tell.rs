@@ -55,15 +55,15 @@ impl Judge {
             }));
         }
         let slots: Vec<usize> = rule.conditions().flat_map(|it| it.reads().slots.iter().copied()).collect();
-        for live in self.live.iter().filter(|live| live.slots.iter().any(|slot| slots.contains(slot))) {
-            let Some(standing) = &live.standing else { continue };
-            let end = standing.start.saturating_add(self.book.size(live.window));
+        for kept in self.live.iter().filter(|kept| kept.slots.iter().any(|slot| slots.contains(slot))) {
+            let (window, Some(standing)) = (kept.live.window(), kept.live.standing()) else { continue };
+            let end = standing.start.saturating_add(self.book.size(window));
             seen.push(SeenWindow {
                 symbol: None,
-                window: self.book.window_name(live.window).to_owned(),
+                window: self.book.window_name(window).to_owned(),
                 start: standing.start,
                 revision: None,
-                flags: (sight.flags)(sight.plan.reads(live.window), standing.start, end),
+                flags: (sight.flags)(sight.plan.reads(window), standing.start, end),
             });
         }
         seen

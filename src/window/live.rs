@@ -1,10 +1,13 @@
 //! Windows that are not over: what they say as things stand.
 
+use feeds::live::Channel;
+use feeds::tick::{Quote, Trade};
 use feeds::time::Nanos;
 
 use super::plan::Plan;
 use super::state::Windows;
-use crate::stat::{CarriedQuote, Pane, View};
+use crate::stat::{CarriedQuote, Key, Pane, View};
+use crate::symbol::outages::Channels;
 
 /// A window as things stand.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,5 +48,118 @@ impl Windows {
             pane: reading.pane,
             carried: reading.carried,
         })
+    }
+}
+
+/// How often the windows have changed, for those who keep something that they read from them. It says nothing of what
+/// they are: restored ones begin at zero.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Changes {
+    /// Ticks that only went into the newest slice, or nowhere.
+    pub(super) ticks: u64,
+    /// All else.
+    pub(super) others: u64,
+}
+
+impl PartialEq for Changes {
+    fn eq(&self, _: &Changes) -> bool {
+        true
+    }
+}
+
+/// The window that contains the frontier, kept up to date with the ticks that it hears: reading it anew at each would merge
+/// all of its parts.
+#[derive(Clone, Debug)]
+pub struct Live {
+    window: usize,
+    standing: Option<Standing>,
+    /// Of the windows, when it was up to date.
+    changes: Changes,
+}
+
+impl Live {
+    /// That of this place in the configuration.
+    #[must_use]
+    pub fn new(window: usize) -> Live {
+        Live { window, standing: None, changes: Changes::default() }
+    }
+
+    /// Its place in the configuration.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// What was read last.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
+    /// The windows have taken this trade. Whatever else they took without its being told here is found out.
+    #[inline]
+    pub fn add_trade(&mut self, windows: &Windows, plan: &Plan, key: Key, trade: &Trade) {
+        self.add(windows, plan, key, |pane, reads| {
+            if reads.has(Channel::Trades) {
+                pane.add_trade(key, trade);
+            }
+            true
+        });
+    }
+
+    /// The windows have taken this quote.
+    #[inline]
+    pub fn add_quote(&mut self, windows: &Windows, plan: &Plan, key: Key, quote: &Quote) {
+        self.add(windows, plan, key, |pane, reads| {
+            if reads.has(Channel::Quotes) {
+                // What is put between others changes what was read of those.
+                if pane.last_quote().is_some_and(|last| last.key > key) {
+                    return false;
+                }
+                pane.add_quote(key, quote);
+            }
+            true
+        });
+    }
+
+    fn add(
+        &mut self,
+        windows: &Windows,
+        plan: &Plan,
+        key: Key,
+        add: impl FnOnce(&mut Pane, Channels) -> bool,
+    ) {
+        let Changes { ticks, others } = windows.changes;
+        let Some(standing) = &mut self.standing else { return };
+        let size = plan.windows()[self.window].size;
+        let is_next = (ticks, others) == (self.changes.ticks + 1, self.changes.others);
+        let is_inside = (standing.start..standing.start.saturating_add(size)).contains(&key.ts);
+        if is_next && (!is_inside || add(&mut standing.pane, plan.reads(self.window))) {
+            self.changes.ticks = ticks;
+        } else {
+            self.standing = None;
+        }
+    }
+
+    /// As [`Windows::standing`] says.
+    pub fn read(&mut self, windows: &Windows, plan: &Plan) -> Option<&Standing> {
+        let Changes { ticks, others } = windows.changes;
+        let size = plan.windows()[self.window].size;
+        let frontier = windows.frontier();
+        let is_fresh = |standing: &&mut Standing| {
+            (ticks, others) == (self.changes.ticks, self.changes.others)
+                && (standing.start..standing.start.saturating_add(size)).contains(&frontier)
+        };
+        match self.standing.as_mut().filter(is_fresh) {
+            Some(standing) => {
+                let newest = standing.pane.last_quote().map_or(standing.start, |quote| quote.key.ts);
+                standing.until = (standing.start + size).min(frontier.max(newest));
+            }
+            None => {
+                self.standing = windows.standing(plan, self.window);
+                self.changes = windows.changes;
+            }
+        }
+        self.standing.as_ref()
     }
 }

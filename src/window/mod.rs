@@ -16,5 +16,6 @@ pub mod state;
 pub(crate) mod tests;
 
 pub use flags::Flags;
+pub use live::Live;
 pub use plan::{Plan, Window};
 pub use state::{Emission, Moment, Placed, Windows};

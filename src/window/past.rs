@@ -23,6 +23,7 @@ impl Windows {
         let is_final = |level: usize| levels[level].start_of(ts) + levels[level].size <= watermark;
         let mut finals = Vec::new();
         self.total.add_trade(key, trade);
+        self.changes.others += 1;
         for (at, level) in levels.iter().enumerate() {
             let start = level.start_of(ts);
             if is_final(at) {

@@ -12,6 +12,7 @@ use feeds::tick::{Quote, Trade};
 use feeds::time::Nanos;
 
 use super::Flags;
+use super::live::Changes;
 use super::plan::Plan;
 use super::slice::Slice;
 use crate::stat::{CarriedQuote, Key, Pane};
@@ -105,6 +106,7 @@ pub struct Windows {
     pub(crate) total: Pane,
     /// The least frontier at which a window is emitted or becomes final. Derived.
     pub(crate) due: Nanos,
+    pub(crate) changes: Changes,
 }
 
 impl Windows {
@@ -118,6 +120,7 @@ impl Windows {
             carried: None,
             total: Pane::default(),
             due: Nanos::MAX,
+            changes: Changes::default(),
         }
     }
 
@@ -166,6 +169,7 @@ impl Windows {
         {
             slice.pane.add_trade(key, trade);
             self.frontier = self.frontier.max(ts);
+            self.changes.ticks += 1;
             return Placed::InTime;
         }
         if ts < self.watermark(moment.plan) {
@@ -206,6 +210,7 @@ impl Windows {
             if timed {
                 self.frontier = self.frontier.max(ts);
             }
+            self.changes.ticks += 1;
             return Placed::InTime;
         }
         if ts < watermark {
@@ -216,6 +221,8 @@ impl Windows {
         }
         if moment.plan.reads_quotes() {
             self.place(moment, key, false, out, |slice| slice.insert_quote(key, quote, watermark));
+        } else {
+            self.changes.ticks += 1;
         }
         Placed::InTime
     }
@@ -226,6 +233,7 @@ impl Windows {
             return;
         }
         self.frontier = ts;
+        self.changes.others += 1;
         if ts < self.due {
             return;
         }
@@ -288,6 +296,7 @@ impl Windows {
         out: &mut Vec<Emission>,
         update: impl FnOnce(&mut Slice),
     ) {
+        self.changes.others += 1;
         let index = self.slice_at(moment.plan, key.ts);
         update(&mut self.slices[index]);
         for level in 0..self.levels.len() {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::made::{START, Step, plans, quotes, steps, trades};
 use super::model::{Model, Said};
-use crate::stat::View;
-use crate::window::{Emission, Flags, Moment, Placed, Plan, Windows};
+use crate::stat::{Key, View};
+use crate::window::{Emission, Flags, Live, Moment, Placed, Plan, Windows};
 
 /// What `emission` says.
 pub(crate) fn said(plan: &Plan, emission: &Emission) -> Said {
@@ -31,23 +31,26 @@ pub(crate) fn run(plan: &Plan, steps: &[Step]) -> (Vec<Said>, Vec<u64>) {
     let (mut emitted, mut late) = (Vec::new(), Vec::new());
     for (number, step) in (1..).zip(steps) {
         let moment = Moment { plan, number, flags: &|_, _, _| Flags::NONE };
-        let placed = match step {
-            Step::Trade(ts, trade) => windows.add_trade(&moment, *ts, trade, &mut emitted),
-            Step::Quote { ts, timed, quote } => windows.add_quote(&moment, *ts, *timed, quote, &mut emitted),
-            Step::Clock(frontier) => {
-                windows.advance(&moment, *frontier, &mut emitted);
-                Placed::InTime
-            }
-            Step::End => {
-                windows.close(&moment, Flags::NONE, &mut emitted);
-                Placed::InTime
-            }
-        };
-        if placed == Placed::Late {
+        if apply(&mut windows, &moment, step, &mut emitted) == Placed::Late {
             late.push(number);
         }
     }
     (emitted.iter().map(|emission| said(plan, emission)).collect(), late)
+}
+
+fn apply(windows: &mut Windows, moment: &Moment<'_>, step: &Step, out: &mut Vec<Emission>) -> Placed {
+    match step {
+        Step::Trade(ts, trade) => windows.add_trade(moment, *ts, trade, out),
+        Step::Quote { ts, timed, quote } => windows.add_quote(moment, *ts, *timed, quote, out),
+        Step::Clock(frontier) => {
+            windows.advance(moment, *frontier, out);
+            Placed::InTime
+        }
+        Step::End => {
+            windows.close(moment, Flags::NONE, out);
+            Placed::InTime
+        }
+    }
 }
 
 /// The last emission of each window that is over.
@@ -100,6 +103,34 @@ proptest! {
         }
         steps.push(Step::End);
         equals_the_model(&plan, &steps)?;
+    }
+
+    #[test]
+    fn a_window_that_is_kept_up_to_date_is_as_one_that_is_read_anew(
+        plan in plans(),
+        steps in steps(120),
+        // Whether each entry is told to it, and whether it is read behind it.
+        told in prop::collection::vec((prop::bool::weighted(0.9), prop::bool::weighted(0.7)), 1..120),
+    ) {
+        let (mut windows, mut emitted) = (Windows::new(&plan), Vec::new());
+        let mut kept: Vec<Live> = (0..plan.windows().len()).map(Live::new).collect();
+        for ((number, step), (is_told, is_read)) in (1..).zip(&steps).zip(told.iter().cycle()) {
+            let moment = Moment { plan: &plan, number, flags: &|_, _, _| Flags::NONE };
+            let placed = apply(&mut windows, &moment, step, &mut emitted);
+            for live in kept.iter_mut().filter(|_| *is_told && placed == Placed::InTime) {
+                match step {
+                    Step::Trade(ts, trade) => live.add_trade(&windows, &plan, Key { ts: *ts, number }, trade),
+                    Step::Quote { ts, quote, .. } => {
+                        live.add_quote(&windows, &plan, Key { ts: *ts, number }, quote);
+                    }
+                    Step::Clock(_) | Step::End => {}
+                }
+            }
+            for live in kept.iter_mut().filter(|_| *is_read) {
+                let anew = windows.standing(&plan, live.window());
+                prop_assert_eq!(live.read(&windows, &plan), anew.as_ref(), "entry {}", number);
+            }
+        }
     }
 
     #[test]
