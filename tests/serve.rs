@@ -226,6 +226,7 @@ fn a_run_is_shown_from_its_beginning_to_its_end() {
     assert!(samples["tapedeck_frames_total{venue=\"binance\"}"] > 0.0);
     assert!(samples["tapedeck_missing_ids{venue=\"binance\"}"] >= 1.0);
     assert!(samples["tapedeck_decoded_frames_total{venue=\"binance\",kind=\"broken\"}"] >= 1.0);
+    assert!(samples["tapedeck_unknown_fields_total{venue=\"binance\"}"] < 0.5, "none is unknown");
     assert!((samples["tapedeck_windows_total"] - summary.emissions as f64).abs() < 0.5);
     let slowest = "tapedeck_latency_seconds{stage=\"received→committed\",venue=\"binance\",quantile=\"1\"}";
     assert!(samples[slowest] > 0.0);
@@ -284,6 +285,7 @@ fn shows_feeds(address: SocketAddr) {
     );
     assert!(connection["since"].is_i64() && connection["last_frame_age_s"].is_f64());
     assert_eq!(feeds["venues"][0]["kinds"]["broken"], 1);
+    assert_eq!(feeds["venues"][0]["unknown_fields"], serde_json::json!({}));
     let live = get(address, "/v1/live").json();
     assert_eq!(live["symbols"].as_array().unwrap().len(), 3);
     let symbol = &live["symbols"][0];

@@ -180,6 +180,10 @@ impl Venue for Narrow {
         self.venue.channels()
     }
 
+    fn fields(&self) -> &'static str {
+        self.venue.fields()
+    }
+
     fn completeness(&self) -> &'static str {
         self.venue.completeness()
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Nanos;
 
 /// Raw bytes as received, or one record of a file.
@@ -44,7 +46,7 @@ pub struct FrameError {
 
 /// Longest excerpt of a broken frame that is kept, in bytes.
 pub const EXCERPT_BYTES: usize = 120;
-/// Most distinct names of unknown kinds that are counted apart; the rest are counted as `"?"`.
+/// Most distinct names of unknown kinds that are counted apart, and of unknown fields; the rest are counted as `"?"`.
 pub const UNKNOWN_KINDS: usize = 64;
 
 impl FrameError {
@@ -76,6 +78,17 @@ pub struct FrameCounts {
     pub broken: u64,
     /// See [`FrameKind::Blank`].
     pub blank: u64,
+    /// Of the frames that gave ticks and were looked at ([`crate::fields`]): fields that were not known, by name.
+    pub unknown_fields: BTreeMap<String, FieldCount>,
+}
+
+/// In which frames a field was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldCount {
+    /// How many of those that were looked at.
+    pub frames: u64,
+    /// When the first of them came in.
+    pub since: Option<Nanos>,
 }
 
 impl FrameCounts {
@@ -114,6 +127,20 @@ impl FrameCounts {
         for (name, n) in &other.unknown {
             self.count_unknown(name, *n);
         }
+        for (name, count) in &other.unknown_fields {
+            self.add_field(name, *count);
+        }
+    }
+
+    /// True if any of it is counted by name.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        !(self.passed_over.is_empty() && self.unknown.is_empty() && self.unknown_fields.is_empty())
+    }
+
+    /// Counts a field that is not known of a frame that came in at `received_at`.
+    pub(crate) fn count_field(&mut self, name: &str, received_at: Option<Nanos>) {
+        self.add_field(name, FieldCount { frames: 1, since: received_at });
     }
 
     /// True if the parts add up to the whole.
@@ -126,6 +153,13 @@ impl FrameCounts {
     fn count_unknown(&mut self, name: &str, n: u64) {
         let full = self.unknown.len() >= UNKNOWN_KINDS && !self.unknown.contains_key(name);
         bump(&mut self.unknown, if full { "?" } else { name }, n);
+    }
+
+    fn add_field(&mut self, name: &str, more: FieldCount) {
+        let full = self.unknown_fields.len() >= UNKNOWN_KINDS && !self.unknown_fields.contains_key(name);
+        let count = self.unknown_fields.entry(if full { "?" } else { name }.to_owned()).or_default();
+        count.frames += more.frames;
+        count.since = [count.since, more.since].into_iter().flatten().min();
     }
 }
 
@@ -184,6 +218,24 @@ mod tests {
         assert_eq!(counts.unknown.len(), UNKNOWN_KINDS + 1);
         assert_eq!((counts.unknown["?"], counts.unknown["0"]), (10, 2));
         assert!(counts.adds_up());
+    }
+
+    #[test]
+    fn fields_that_are_not_known_keep_the_earliest_time_and_are_bounded() {
+        let mut counts = FrameCounts::default();
+        counts.count_field("new", None);
+        let mut later = FrameCounts::default();
+        later.count_field("new", Some(9));
+        counts.merge(&later);
+        counts.count_field("new", Some(7));
+        counts.merge(&later);
+        assert_eq!(counts.unknown_fields["new"], FieldCount { frames: 4, since: Some(7) });
+        for name in 0..2 * UNKNOWN_KINDS {
+            counts.count_field(&name.to_string(), Some(1));
+        }
+        assert_eq!(counts.unknown_fields.len(), UNKNOWN_KINDS + 1);
+        assert_eq!(counts.unknown_fields["?"].frames, UNKNOWN_KINDS as u64 + 1);
+        assert!(counts.adds_up(), "fields are beside the sum");
     }
 
     #[test]

@@ -9,6 +9,8 @@
 
 pub mod frame;
 
+pub mod fields;
+
 pub mod venue;
 
 pub mod live;

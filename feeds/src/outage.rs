@@ -3,12 +3,13 @@
 //! A session says what it noticed; where that was among the ticks is known only to whoever hands it frames, one at a
 //! time. Live connections and recordings both do it through here, so that they agree to the tick.
 
-use crate::frame::{Frame, FrameKind};
-use crate::live::Notice;
+use crate::fields::Fields;
+use crate::frame::{Frame, FrameCounts, FrameKind};
+use crate::live::{Channel, Notice};
 use crate::symbol::{SymbolId, SymbolTable};
 use crate::tick::{Event, Rejection, Tick};
 use crate::time::Nanos;
-use crate::venue::{Output, Session};
+use crate::venue::{Output, Session, Venue};
 
 /// Whose ticks may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,33 +48,45 @@ pub struct Outage {
     pub after: Option<Nanos>,
 }
 
-/// Hands frames to a session, and notes where it says that something is missing.
-#[derive(Debug, Default)]
+/// Hands frames to a session, counts them, and notes where it says that something is missing.
+#[derive(Debug)]
 pub struct Attention {
     last: Option<Nanos>,
+    fields: Fields,
 }
 
 impl Attention {
+    /// For one connection to `venue`.
+    #[must_use]
+    pub fn new(venue: &dyn Venue) -> Attention {
+        Attention { last: None, fields: Fields::new(venue.fields()) }
+    }
+
     /// The receive time of the last frame.
     #[must_use]
     pub fn last(&self) -> Option<Nanos> {
         self.last
     }
 
-    /// [`Session::on_frame`], with the outages that it shows put into `out`.
+    /// [`Session::on_frame`], with the outages that it shows put into `out`, and what it was into `counts`.
     pub fn on_frame(
         &mut self,
         session: &mut dyn Session,
         frame: Frame<'_>,
         symbols: &mut SymbolTable,
         out: &mut Output,
+        counts: &mut FrameCounts,
     ) -> FrameKind {
         let (at, gaps, notices) = (out.ticks.len(), out.gaps.len(), out.notices.len());
         let known = |symbols: &SymbolTable| u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX);
         let before = known(symbols);
         let below = Whose::Below(before);
         let kind = session.on_frame(frame, symbols, out);
+        counts.count(&kind);
         drop_beyond(symbols, &mut out.ticks[at..]);
+        if kind == FrameKind::Ticks && self.fields.is_due(channel_of(&out.ticks[at..])) {
+            self.fields.look(session.text(frame.payload), frame.received_at, counts);
+        }
         let after = self.last;
         let mut found = Vec::new();
         let now = known(symbols);
@@ -95,6 +108,16 @@ impl Attention {
     }
 }
 
+/// The channel of a frame with these ticks: the last is its own, where a quote that had waited came out with it. A frame
+/// without any is a quote that waits.
+#[inline]
+fn channel_of(ticks: &[Tick]) -> Channel {
+    match ticks.last() {
+        Some(Tick { event: Event::Trade(_), .. }) => Channel::Trades,
+        _ => Channel::Quotes,
+    }
+}
+
 /// Drops the ticks of symbols for which the table has no room.
 #[inline]
 pub fn drop_beyond(symbols: &SymbolTable, ticks: &mut [Tick]) {
@@ -111,6 +134,7 @@ impl Attention {
         let whose = Whose::Below(u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX));
         let (at, after) = (out.ticks.len(), self.last);
         out.outages.push(Outage { at, whose, sign: Sign::Connection, after });
+        self.fields.begin();
     }
 }
 
@@ -139,11 +163,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_lies_behind_the_frame_before_and_concerns_whom_was_named_before() {
-        let (mut attention, mut session) = (Attention::default(), Saying);
+        let (mut attention, mut session) = (Attention::new(crate::venues::VENUES[0]), Saying);
         let (mut symbols, mut out) = (SymbolTable::new("made"), Output::default());
+        let mut counts = FrameCounts::default();
         for (time, payload) in [(1, "skip"), (2, "A"), (3, "broken"), (4, "B"), (5, "skip"), (6, "restart")] {
             let frame = Frame { received_at: Some(time), payload: payload.as_bytes() };
-            attention.on_frame(&mut session, frame, &mut symbols, &mut out);
+            attention.on_frame(&mut session, frame, &mut symbols, &mut out, &mut counts);
         }
         let outage = |whose, sign, after| Outage { at: 0, whose, sign, after };
         let expected = [
@@ -155,6 +180,6 @@ mod tests {
             outage(Whose::Symbol(SymbolId(0)), Sign::Counter, Some(5)),
         ];
         assert_eq!(out.outages, expected);
-        assert_eq!(attention.last(), Some(6));
+        assert_eq!((attention.last(), counts.frames, counts.broken), (Some(6), 6, 1));
     }
 }

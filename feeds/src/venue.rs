@@ -45,6 +45,10 @@ pub trait Venue: Sync {
     fn quote_key(&self) -> DuplicateKey;
     /// The channels that are decoded, by the names used in configurations (`trades`, `quotes`).
     fn channels(&self) -> &'static [&'static str];
+    /// The names of the fields in its frames that give ticks, whatever their depth, with spaces between them: those that
+    /// are read and those that are not, and what its documentation has beside what was seen. Any other is noticed.
+    /// Empty where frames are arrays throughout.
+    fn fields(&self) -> &'static str;
     /// One line: what shows that nothing is missing, and where nothing can.
     fn completeness(&self) -> &'static str;
     /// True if this frame is plainly this venue's; how captures that name no endpoint are told apart.
@@ -92,6 +96,10 @@ pub trait Session: Send {
     }
     /// Decodes one frame, appending what it means to `out`, and says what it was.
     fn on_frame(&mut self, frame: Frame<'_>, symbols: &mut SymbolTable, out: &mut Output) -> FrameKind;
+    /// The text of `payload`, which is what was decoded last: what came of it where frames are compressed.
+    fn text<'s>(&'s self, payload: &'s [u8]) -> &'s [u8] {
+        payload
+    }
     /// The end of the connection or capture: whatever still waits comes out, as rejected if need be.
     fn finish(&mut self, out: &mut Output);
 }

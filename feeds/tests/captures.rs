@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its input has failed")]
 
+#[path = "captures/fields.rs"]
+mod fields;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

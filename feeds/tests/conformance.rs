@@ -9,6 +9,9 @@
 #[path = "conformance/damage.rs"]
 mod damage;
 
+#[path = "conformance/fields.rs"]
+mod fields;
+
 #[path = "conformance/harness.rs"]
 mod harness;
 

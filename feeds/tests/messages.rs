@@ -9,8 +9,9 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use feeds::frame::{Frame, FrameKind};
+use feeds::frame::{Frame, FrameCounts, FrameKind};
 use feeds::live::PastRequest;
+use feeds::outage::Attention;
 use feeds::symbol::SymbolTable;
 use feeds::tick::Event;
 use feeds::venue::Output;
@@ -127,10 +128,13 @@ fn every_message_is_what_it_is() {
     let Some(folder) = messages() else { return };
     for &(file, venue, expected, ticks) in MESSAGES {
         let payload = read(&folder.join(file));
-        let (mut session, mut symbols) = (by_id(venue).expect(venue).open(), SymbolTable::new(venue));
-        let mut out = Output::default();
+        let (venue, mut symbols) = (by_id(venue).expect(venue), SymbolTable::new(venue));
+        let (mut session, mut attention) = (venue.open(), Attention::new(venue));
+        let (mut out, mut counts) = (Output::default(), FrameCounts::default());
         let frame = Frame { received_at: Some(1_800_000_000_000_000_000), payload: &payload };
-        let found = session.on_frame(frame, &mut symbols, &mut out);
+        let found = attention.on_frame(&mut *session, frame, &mut symbols, &mut out, &mut counts);
+        let unknown: Vec<&String> = counts.unknown_fields.keys().collect();
+        assert!(unknown.is_empty(), "{file}: fields that are not known: {unknown:?}");
         session.finish(&mut out);
         assert_eq!((kind(&found), out.ticks.len()), (expected, ticks), "{file}");
     }

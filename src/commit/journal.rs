@@ -150,7 +150,7 @@ impl Journal {
         let mut due: Vec<u32> = epoch.inputs.iter().map(|input| input.number as u32).collect();
         for (input, counts) in &epoch.frames {
             let input = *input as u32;
-            if !(counts.passed_over.is_empty() && counts.unknown.is_empty()) {
+            if counts.has_names() {
                 due.push(input);
             }
             match self.frames.iter_mut().find(|(known, _)| *known == input) {

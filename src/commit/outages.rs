@@ -1,5 +1,5 @@
 //! What may be missing: counted by cause, and told when it first happens and then ever more seldom. So are kinds of frames
-//! that nobody knows yet.
+//! and fields in them that nobody knows yet.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use feeds::symbol::Symbol;
 use feeds::time::Nanos;
 
 use crate::actors::work::ShareResult;
+use crate::schema::feeds::Feed;
 use crate::symbol::GapChange;
 use crate::symbol::outages::Cause;
 
@@ -34,9 +35,22 @@ pub(super) fn count(counts: &mut OutageCounts, results: &[ShareResult], symbols:
     }
 }
 
-/// Tells of kinds of frames in `new` that `known`, the counts of the same input so far, has not.
-pub(super) fn tell_unknown(known: &FrameCounts, new: &FrameCounts, input: &str) {
+/// Tells of kinds of frames and of fields in `new` that `known`, the counts of the same input so far, has not.
+pub(super) fn tell_unknown(known: &FrameCounts, new: &FrameCounts, feed: &Feed) {
+    let (input, venue) = (&*feed.name, feed.venue.as_deref().unwrap_or_default());
     for kind in new.unknown.keys().filter(|kind| !known.unknown.contains_key(*kind)) {
         tracing::warn!(input, kind, "frames of a kind that is not known: they are counted, and not read");
+    }
+    for (field, count) in
+        new.unknown_fields.iter().filter(|(field, _)| !known.unknown_fields.contains_key(*field))
+    {
+        let since = count.since.map(feeds::time::format);
+        tracing::warn!(
+            venue,
+            input,
+            field,
+            since,
+            "a field that is not known, in frames that are read without it"
+        );
     }
 }

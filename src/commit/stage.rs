@@ -150,7 +150,7 @@ impl OrderedStage {
         }
         for (file, counts) in &work.epoch.frames {
             if let Some((total, feed)) = self.counts.get_mut(*file).zip(self.feeds.get(*file)) {
-                outages::tell_unknown(total, counts, &feed.name);
+                outages::tell_unknown(total, counts, feed);
                 total.merge(counts);
             }
         }

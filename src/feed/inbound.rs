@@ -39,7 +39,7 @@ impl Inbound {
     pub(super) fn new(venue: &dyn Venue, connection: ConnectionId, wall: fn() -> Nanos) -> Inbound {
         Inbound {
             session: venue.open(),
-            attention: Attention::default(),
+            attention: Attention::new(venue),
             symbols: SymbolTable::new(venue.id()),
             connection,
             wall,
@@ -63,14 +63,14 @@ impl Inbound {
         self.came = Some((bytes, received_at, entered));
         let before = self.output.ticks.len();
         let frame = Frame { received_at: Some(received_at), payload: &payload };
-        let kind = self.attention.on_frame(&mut *self.session, frame, &mut self.symbols, &mut self.output);
+        let Inbound { session, attention, symbols, output, counts, .. } = self;
+        let kind = attention.on_frame(&mut **session, frame, symbols, output, counts);
         if let FrameKind::Broken(error) = &kind
             && self.broken_shown < COMPLAINTS_SHOWN
         {
             self.broken_shown += 1;
             tracing::warn!(venue = self.symbols.venue(), %error, "a frame could not be read");
         }
-        self.counts.count(&kind);
         self.bytes += payload.len();
         let ticks = self.output.ticks.len() - before;
         self.frames.push(RawFrame { received_at, entered, payload, ticks });

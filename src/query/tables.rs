@@ -4,6 +4,7 @@ use anyhow::Result;
 use feeds::live::Channel;
 use feeds::symbol::Symbol;
 use feeds::tick::{Event, Rejection, Side, Tick};
+use feeds::time;
 
 use super::windows::{cell, state_key};
 use super::{Catalogue, Filter, QueryError};
@@ -102,7 +103,8 @@ pub fn symbol_row(symbol: &Symbol, standing: &Standing) -> Vec<Cell> {
     row
 }
 
-/// `query feeds`: the ledger of frames of every input. Kinds are `name:count`, joined by `|`.
+/// `query feeds`: the ledger of frames of every input. Kinds are `name:count`, joined by `|`; unknown fields are
+/// `name:count@time`, with the time at which the first came in.
 ///
 /// # Errors
 /// [`QueryError`] if they cannot be read.
@@ -121,6 +123,7 @@ pub fn feeds(store: &dyn Store) -> Result<Table, QueryError> {
         text("unknown"),
         count("broken"),
         count("blank"),
+        text("unknown_fields"),
     ];
     let mut rows = Vec::new();
     for pair in scan(store, Family::Meta, &schema::feeds::prefix()) {
@@ -129,6 +132,7 @@ pub fn feeds(store: &dyn Store) -> Result<Table, QueryError> {
             let parts: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind}:{count}")).collect();
             Cell::Text(parts.join("|"))
         };
+        let fields = unknown_fields(&feed);
         rows.push(Ok(vec![
             Cell::Text(feed.name),
             Cell::Text(feed.format),
@@ -141,9 +145,18 @@ pub fn feeds(store: &dyn Store) -> Result<Table, QueryError> {
             kinds(&feed.unknown),
             Cell::Count(feed.broken),
             Cell::Count(feed.blank),
+            fields,
         ]));
     }
     Ok((columns, rows))
+}
+
+fn unknown_fields(feed: &Feed) -> Cell {
+    let parts = feed.unknown_fields.iter().map(|(field, count)| {
+        let since = count.since.map(|since| format!("@{}", time::format(since)));
+        format!("{field}:{}{}", count.frames, since.unwrap_or_default())
+    });
+    Cell::Text(parts.collect::<Vec<_>>().join("|"))
 }
 
 /// `query late`: ticks that came too late, by symbol and time.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ::feeds::frame::FrameCounts;
+use ::feeds::frame::{FieldCount, FrameCounts};
 use serde::{Deserialize, Serialize};
 
 use super::Key;
@@ -35,6 +35,9 @@ pub struct Feed {
     pub broken: u64,
     /// Empty.
     pub blank: u64,
+    /// Fields that were not known, of the frames that gave ticks and were looked at.
+    #[serde(default)]
+    pub unknown_fields: BTreeMap<String, FieldCount>,
 }
 
 impl Feed {
@@ -49,10 +52,11 @@ impl Feed {
         self.unknown.clone_from(&counts.unknown);
         self.broken = counts.broken;
         self.blank = counts.blank;
+        self.unknown_fields.clone_from(&counts.unknown_fields);
         self
     }
 
-    /// Adds counts without kinds that have names.
+    /// Adds counts without those by name.
     pub fn add(&mut self, more: &FrameCounts) {
         self.frames += more.frames;
         self.ticks += more.ticks;

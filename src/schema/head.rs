@@ -21,7 +21,7 @@ pub struct Head {
     pub applied: u64,
     /// Ticks up to there.
     pub ticks: u64,
-    /// What is to be added to the ledgers of these inputs' frames. Kinds that are counted by name are not in it.
+    /// What is to be added to the ledgers of these inputs' frames. What is counted by name is not in it.
     pub frames: Vec<(u32, FrameCounts)>,
 }
 

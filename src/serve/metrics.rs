@@ -217,8 +217,10 @@ fn kinds(registry: &mut Registry, view: &View) {
             kinds.get_or_create(&labels).inc_by(*count);
         }
     }
-    let outages = Counters::default();
+    let (outages, fields) = (Counters::default(), Counters::default());
     for venue in &view.venues {
+        let of_venue = vec![("venue", venue.venue.clone())];
+        fields.get_or_create(&of_venue).inc_by(venue.unknown_fields.values().sum());
         for (cause, count) in &venue.outages {
             let labels = vec![("venue", venue.venue.clone()), ("cause", (*cause).to_owned())];
             outages.get_or_create(&labels).inc_by(*count);
@@ -226,6 +228,8 @@ fn kinds(registry: &mut Registry, view: &View) {
     }
     let help = "Stretches in which ticks of a symbol may be missing, as of the last checkpoint";
     registry.register("outages", help, outages);
+    let help = "Fields that are not known, in the frames that were looked at, as of the last checkpoint";
+    registry.register("unknown_fields", help, fields);
     registry.register("decoded_frames", "What frames turned out to be, as of the last checkpoint", kinds);
     for symbol in &view.symbols {
         let venue = symbol.symbol.split(':').next().unwrap_or_default();

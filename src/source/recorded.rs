@@ -318,7 +318,7 @@ impl Recorded {
             return Taken::Gathered;
         };
         let symbols = SymbolTable::new(venue.id());
-        let attention = Attention::default();
+        let attention = Attention::new(venue);
         self.connections
             .insert(number, Connection { session: venue.open(), attention, symbols, announced: 0 });
         let delivery = Delivery::Opened {
@@ -338,8 +338,8 @@ impl Recorded {
         let (_, decoded) = gathered.get_or_insert_with(|| (entry.connection, empty(entry.connection)));
         let frame = Frame { received_at: Some(entry.received_at), payload };
         let Connection { session, attention, symbols, .. } = connection;
-        let kind = attention.on_frame(&mut **session, frame, symbols, &mut decoded.output);
-        decoded.counts.count(&kind);
+        let Decoded { output, counts, .. } = decoded;
+        attention.on_frame(&mut **session, frame, symbols, output, counts);
         let ticks = decoded.output.ticks.len();
         let (entered, payload) = (decoded.decoded, bytes::Bytes::new());
         decoded.frames.push(RawFrame { received_at: entry.received_at, entered, payload, ticks });

@@ -139,6 +139,9 @@ pub struct VenueView {
     pub missing: u64,
     /// What became of its frames, as of the last checkpoint: kind and count.
     pub kinds: BTreeMap<&'static str, u64>,
+    /// Fields that its frames have and that are not known, as of the last checkpoint: name, and in how many of the frames
+    /// that were looked at.
+    pub unknown_fields: BTreeMap<String, u64>,
     /// Stretches in which ticks of a symbol may be missing, as of the last checkpoint: cause and count.
     pub outages: BTreeMap<&'static str, u64>,
 }
@@ -221,7 +224,10 @@ pub(super) fn venues(
         (venue.gaps, venue.missing) = gaps.get(*id).copied().unwrap_or_default();
         let outages = committed.outages.iter().filter(|((of, _), _)| of == id);
         venue.outages = outages.map(|((_, cause), count)| (*cause, *count)).collect();
-        venue.kinds = committed.venues.get(*id).map(kinds).unwrap_or_default();
+        let Some(counts) = committed.venues.get(*id) else { continue };
+        venue.kinds = kinds(counts);
+        let fields = counts.unknown_fields.iter();
+        venue.unknown_fields = fields.map(|(name, count)| (name.clone(), count.frames)).collect();
     }
     venues.into_values().collect()
 }

@@ -130,6 +130,9 @@ impl Ran {
         assert!((sent..=sent + answered).contains(&ledger.received), "{ledger:?}\n{account}");
         assert!(ledger.adds_up(), "{ledger:?}");
         let live = dumped(&self.store);
+        for feed in &self.summary.feeds {
+            assert!(feed.unknown_fields.is_empty(), "{}: {:?}", feed.name, feed.unknown_fields);
+        }
         for totals in &self.totals {
             let of_venue = format!(",{}:", totals.venue);
             let is_its = |line: &str| line.starts_with("window,") && line.contains(&of_venue);

@@ -27,7 +27,7 @@ use tapedeck::simulator::{Simulator, SimulatorSpec};
 use tapedeck::store::{Family, Store};
 use tapedeck::tape::Cut;
 
-use crate::made::{Kind, config, made};
+use crate::made::{Kind, Made, config, made};
 use crate::support::{assert_same, dump_of, dumped, memory, options};
 
 /// One connection of a test: what its socket would have.
@@ -42,7 +42,7 @@ struct Connection {
 impl Connection {
     fn open(id: u32, venue: &'static dyn Venue, received_at: i64) -> (Connection, Delivery) {
         let symbols = SymbolTable::new(venue.id());
-        let (id, session, attention) = (ConnectionId(id), venue.open(), Attention::default());
+        let (id, session, attention) = (ConnectionId(id), venue.open(), Attention::new(venue));
         let connection = Connection { id, session, attention, symbols, announced: 0 };
         let address = format!("ws://made/{}", id.0);
         (connection, Delivery::Opened { connection: id, venue, address, received_at })
@@ -52,8 +52,8 @@ impl Connection {
         let (mut output, mut counts, mut frames) = (Output::default(), FrameCounts::default(), Vec::new());
         for (received_at, payload) in lines {
             let frame = Frame { received_at: Some(*received_at), payload };
-            let kind = self.attention.on_frame(&mut *self.session, frame, &mut self.symbols, &mut output);
-            counts.count(&kind);
+            let Connection { session, attention, symbols, .. } = self;
+            attention.on_frame(&mut **session, frame, symbols, &mut output, &mut counts);
             let payload = Bytes::copy_from_slice(payload);
             let (entered, ticks) = (clock::stamp(), output.ticks.len());
             frames.push(RawFrame { received_at: *received_at, entered, payload, ticks });
@@ -73,7 +73,11 @@ impl Connection {
 
 /// A market over three sockets, two at a time, with reconnects, alarms and a timer; cut into deliveries by `seed`.
 pub(crate) fn deliveries(seed: u64, lines: usize) -> Vec<Delivery> {
-    let made = made(Kind::Capture, seed, lines);
+    deliveries_of(&made(Kind::Capture, seed, lines), seed)
+}
+
+/// The same of these lines.
+pub(crate) fn deliveries_of(made: &Made, seed: u64) -> Vec<Delivery> {
     let parsed = made.lines.iter().map(|line| {
         let space = line.iter().position(|byte| *byte == b' ').unwrap();
         let received_at: i64 = std::str::from_utf8(&line[..space]).unwrap().parse().unwrap();
@@ -128,7 +132,7 @@ pub(crate) fn live_options(workers: usize, cut: Cut) -> LiveOptions {
 }
 
 /// A live run, recorded in `folder`.
-fn run_live(folder: &Path, deliveries: Vec<Delivery>, options: &LiveOptions) -> Arc<dyn Store> {
+pub(crate) fn run_live(folder: &Path, deliveries: Vec<Delivery>, options: &LiveOptions) -> Arc<dyn Store> {
     let store = memory();
     let recorder = Recorder::start(folder, clock::wall()).unwrap();
     let mut deck = Deck::start(&store, options, Some(recorder)).unwrap();

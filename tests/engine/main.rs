@@ -25,6 +25,9 @@ mod ledger;
 /// A live run, and the replay of its recording.
 mod live;
 
+/// Fields that were never there before.
+mod fields;
+
 /// A live run on every simulated exchange at once.
 mod exchanges;
 

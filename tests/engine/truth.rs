@@ -84,6 +84,7 @@ fn the_ledger_accounts_for_every_frame_and_tick() {
         let feed = &report.summary.feeds[0];
         assert_eq!(feed.frames, truth["lines"].as_u64().unwrap(), "{capture}");
         assert_eq!((feed.broken, feed.unknown.len()), (0, 0), "{capture}");
+        assert!(feed.unknown_fields.is_empty(), "{capture}: {:?}", feed.unknown_fields);
         assert_eq!(feed.ticks, total("trade_frames") + total("l1_frames"), "{capture}");
         assert_eq!(feed.blank, truth["blank_lines"].as_u64().unwrap(), "{capture}");
         let depth = feed.passed_over.get("depth").copied().unwrap_or(0);

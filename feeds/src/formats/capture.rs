@@ -26,7 +26,7 @@ impl Capture {
             venue,
             symbols: SymbolTable::new(venue.id()),
             session: venue.open(),
-            attention: Attention::default(),
+            attention: Attention::new(venue),
         }
     }
 
@@ -34,7 +34,8 @@ impl Capture {
     pub(super) fn frame(&mut self, received_at: Nanos, payload: &[u8], line: u64, out: &mut Decoded) {
         let before = out.output.ticks.len();
         let frame = Frame { received_at: Some(received_at), payload };
-        let kind = self.attention.on_frame(&mut *self.session, frame, &mut self.symbols, &mut out.output);
+        let Decoded { output, frames, .. } = out;
+        let kind = self.attention.on_frame(&mut *self.session, frame, &mut self.symbols, output, frames);
         // There is nobody to send to.
         out.output.sends.clear();
         let rejected: Vec<Rejection> = out
@@ -48,7 +49,9 @@ impl Capture {
         for rejection in rejected {
             out.complain(line, FrameError::new(reason(rejection), payload));
         }
-        count(kind, line, out);
+        if let FrameKind::Broken(error) = kind {
+            out.complain(line, error);
+        }
     }
 
     /// The connection ended, and another one begins.

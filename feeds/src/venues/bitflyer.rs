@@ -78,6 +78,13 @@ impl Venue for BitFlyer {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "best_ask best_ask_size best_bid best_bid_size buy_child_order_acceptance_id channel \
+         circuit_break_end exec_date id jsonrpc ltp market_ask_size market_bid_size message method params \
+         preopen_end price product_code sell_child_order_acceptance_id side size state tick_id timestamp \
+         total_ask_depth total_bid_depth volume volume_by_product"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: ids of trades and quotes rise, with the ids of other products between them"
     }

@@ -71,6 +71,10 @@ impl Venue for Bitget {
         &["trades"]
     }
 
+    fn fields(&self) -> &'static str {
+        "action arg channel data instId instType ts"
+    }
+
     fn completeness(&self) -> &'static str {
         "trades have no id: nothing tells; no quotes, because tickers have prices without sizes"
     }

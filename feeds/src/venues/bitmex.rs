@@ -92,6 +92,12 @@ impl Venue for Bitmex {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "action askPrice askSize attributes bidPrice bidSize data filter foreignKeys foreignNotional \
+         grossValue homeNotional keys price side size symbol table tickDirection timestamp trdMatchID \
+         trdType types"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing tells: trades have UUIDs, quotes have times, and messages are not numbered"
     }

@@ -79,6 +79,11 @@ impl Venue for Bitstamp {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "amount amount_str asks bids buy_order_id channel data event id microtimestamp price price_str \
+         sell_order_id timestamp type"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing tells: trade ids rise with holes, books have times only; quotes are the top of `order_book`"
     }

@@ -88,6 +88,11 @@ impl Venue for CryptoCom {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "a b bs c channel code d data h i id instrument_name k ks l m method oi p q result s subscription t \
+         tn v vv"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: several fills share one trade id, ids have holes, and quotes have none"
     }

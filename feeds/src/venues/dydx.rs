@@ -55,6 +55,10 @@ impl Venue for Dydx {
         &["trades"]
     }
 
+    fn fields(&self) -> &'static str {
+        "channel connection_id contents createdAt id liquidation message_id price side size trades type"
+    }
+
     fn completeness(&self) -> &'static str {
         "a connection's messages are counted, so a hole shows, but not whose it is; no quotes, because books are not kept"
     }

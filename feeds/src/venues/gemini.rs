@@ -83,6 +83,12 @@ impl Venue for Gemini {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "A B E a auction_events auction_price auction_quantity b changes collar_price event_id \
+         highest_bid_price lowest_ask_price m p price q quantity result s side symbol t time_ms timestamp \
+         trades type u"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: ids of trades and quotes rise, with those of other events between them"
     }

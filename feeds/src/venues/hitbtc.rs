@@ -59,6 +59,10 @@ impl Venue for Hitbtc {
         &["trades"]
     }
 
+    fn fields(&self) -> &'static str {
+        "data id jsonrpc method params price quantity side symbol timestamp"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing tells: the ids of trades rise with holes; only books are numbered by symbol"
     }

@@ -81,6 +81,10 @@ impl Venue for Hyperliquid {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "bbo channel coin data hash n px side sz tid time users"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: trade ids are unique and in no order, and quotes have none"
     }

@@ -79,6 +79,13 @@ impl Venue for KrakenFutures {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "ask ask_size bid bid_size change delta dtm feed funding_rate funding_rate_prediction gamma greeks \
+         high index iv last leverage low markPrice maturityTime next_funding_rate_time open openInterest \
+         pair post_only premium price product_id qty relative_funding_rate relative_funding_rate_prediction \
+         rho seq side suspended tag theta time trades type uid vega volume volumeQuote"
+    }
+
     fn completeness(&self) -> &'static str {
         "trades of a product are numbered one by one, so a hole shows; of quotes nothing tells"
     }

@@ -77,6 +77,10 @@ impl Venue for Phemex {
         &["trades"]
     }
 
+    fn fields(&self) -> &'static str {
+        "dts mts sequence symbol trades trades_p type"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: trades have no id, and the numbers of frames rise with holes; spot and inverse \
          perpetuals have prices and sizes times a power of ten; no quotes, since best prices come only as changes \

@@ -73,6 +73,10 @@ impl Venue for Poloniex {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "action amount asks bids channel createTime data id lastId price quantity symbol takerSide ts"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: trade ids are unique, and no document says that they count up by one; quotes, the top of \
          whole books, have rising numbers with holes"

@@ -78,6 +78,14 @@ impl Venue for Upbit {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "ab ap as ask_bid ask_price ask_size bap bas bbp bbs best_ask_price best_ask_size best_bid_price \
+         best_bid_size bid_price bid_size bp bs c cd change change_price code cp level lv obu \
+         orderbook_units pcp prev_closing_price sequential_id sid st stream_type tas tbs td timestamp tms \
+         total_ask_size total_bid_size tp trade_date trade_price trade_time trade_timestamp trade_volume \
+         ttm ttms tv ty type"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: trade ids are unique and have holes, and quotes, the top of whole books, have none"
     }

@@ -45,6 +45,10 @@ impl Venue for Made {
     fn channels(&self) -> &'static [&'static str] {
         &["trades"]
     }
+    fn fields(&self) -> &'static str {
+        ""
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing shows"
     }

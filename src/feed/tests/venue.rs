@@ -67,6 +67,10 @@ impl Venue for Foo {
         &["trades"]
     }
 
+    fn fields(&self) -> &'static str {
+        ""
+    }
+
     fn completeness(&self) -> &'static str {
         "ids"
     }

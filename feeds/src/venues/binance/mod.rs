@@ -115,6 +115,10 @@ impl Venue for Binance {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "A B E M T X a b data e f l m nq p ps q s st stream t u"
+    }
+
     fn completeness(&self) -> &'static str {
         self.completeness
     }

@@ -64,6 +64,10 @@ impl Venue for Bitfinex {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        ""
+    }
+
     fn completeness(&self) -> &'static str {
         "messages of a connection count up by one, so a loss shows, but not whose; trade ids rise with holes"
     }

@@ -110,6 +110,11 @@ impl Venue for Bybit {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "BT L RPI S T a b cross_seq cts data i iP id is_block_trade iv mIv mP p price s seq side size \
+         symbol tick_direction timestamp topic trade_id trade_time_ms ts type u v"
+    }
+
     fn completeness(&self) -> &'static str {
         "trade ids do not count up: nothing tells; quotes do, and after a jump a side is used only once it is sent anew"
     }

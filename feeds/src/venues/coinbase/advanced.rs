@@ -86,6 +86,12 @@ impl Venue for Advanced {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "best_ask best_ask_quantity best_bid best_bid_quantity channel client_id events high_24_h high_52_w \
+         low_24_h low_52_w price price_percent_chg_24_h product_id sequence_num side size tickers time \
+         timestamp trade_id trades type volume_24_h"
+    }
+
     fn completeness(&self) -> &'static str {
         "messages of a connection are numbered, so a lost one shows, though not whose it was; a quote comes with trades \
          only"

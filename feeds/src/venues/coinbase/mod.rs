@@ -63,6 +63,11 @@ impl Venue for Coinbase {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "best_ask best_ask_size best_bid best_bid_size high_24h last_size low_24h maker_order_id open_24h \
+         price product_id sequence side size taker_order_id time trade_id type volume_24h volume_30d"
+    }
+
     fn completeness(&self) -> &'static str {
         "trade ids count up by one and heartbeats name the newest, so a hole shows within a second; a quote comes with \
          each trade only: nothing tells"

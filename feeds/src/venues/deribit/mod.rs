@@ -61,6 +61,16 @@ impl Venue for Deribit {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "amount ask_iv best_ask_amount best_ask_price best_bid_amount best_bid_price bid_iv block_rfq_id \
+         block_trade_id block_trade_leg_count channel combo_id combo_trade_id contracts current_funding \
+         data delivery_price delta direction estimated_delivery_price funding_8h gamma greeks high \
+         index_price instrument_name interest_rate interest_value iv jsonrpc last_price legs liquidation \
+         low mark_iv mark_price max_price method min_price open_interest params price price_change rho \
+         settlement_price state stats theta tick_direction timestamp trade_id trade_seq underlying_index \
+         underlying_price vega volume volume_notional volume_usd"
+    }
+
     fn completeness(&self) -> &'static str {
         "trade ids count up by one, so a hole shows; quotes have no id: nothing tells"
     }

@@ -113,6 +113,11 @@ impl Venue for Gate {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "A B a amount b channel contract create_time create_time_ms currency_pair event id id_market \
+         is_internal price range result s side size t time time_ms u"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing tells: the ids of trades and quotes rise with holes, and messages are not numbered"
     }

@@ -108,6 +108,11 @@ impl Venue for Htx {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "amount ask askSize bid bidSize ch data direction id mrid price quantity quoteTime seqId symbol \
+         tick tradeId trade_turnover ts version"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing proves it: trade ids are unique, and no document says that they count up by one; quotes have rising \
          numbers with holes"

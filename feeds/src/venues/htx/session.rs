@@ -121,6 +121,10 @@ impl Session for HtxSession {
         }
     }
 
+    fn text<'s>(&'s self, payload: &'s [u8]) -> &'s [u8] {
+        self.inflater.last(payload)
+    }
+
     fn finish(&mut self, out: &mut Output) {
         self.clock.finish(out);
     }

@@ -64,6 +64,11 @@ impl Venue for Kraken {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "a ask ask_qty b bid bid_qty c change change_pct channel data h high l last low o ord_type p price \
+         qty side symbol t timestamp trade_id type v volume vwap"
+    }
+
     fn completeness(&self) -> &'static str {
         "trade ids count up by one, so a hole shows; of quotes nothing tells"
     }

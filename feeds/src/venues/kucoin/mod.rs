@@ -77,6 +77,11 @@ impl Venue for Kucoin {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "asks bestAsk bestAskSize bestBid bestBidSize bids data id makerOrderId price sequence side size \
+         subject symbol takerOrderId time timestamp topic tradeId type"
+    }
+
     fn completeness(&self) -> &'static str {
         "nothing tells: the numbers of trades and tickers rise with holes, those of `level1` are not sent"
     }

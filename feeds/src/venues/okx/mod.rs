@@ -61,6 +61,11 @@ impl Venue for Okx {
         &["trades", "quotes"]
     }
 
+    fn fields(&self) -> &'static str {
+        "arg askPx askSz asks bidPx bidSz bids channel count data high24h instId instType last lastSz \
+         low24h open24h px seqId side sodUtc0 sodUtc8 source sz tradeId ts vol24h volCcy24h"
+    }
+
     fn completeness(&self) -> &'static str {
         "a trade's last fill and its number of fills show which are missing; quotes have rising ids with holes: nothing tells"
     }
