@@ -1,6 +1,6 @@
 //! What is stored comes back, and bytes that are something else are refused.
 
-use ::feeds::frame::FrameCounts;
+use ::feeds::frame::{FieldCount, FrameCounts};
 use ::feeds::live::Channel;
 use ::feeds::symbol::{Symbol, SymbolId};
 use ::feeds::tick::{Event, Rejection, Tick};
@@ -293,4 +293,18 @@ fn every_kind_of_entry_comes_back() {
     let bytes = head.encode();
     assert_eq!(Head::decode(&bytes).unwrap(), head);
     assert!((0..bytes.len()).all(|end| Head::decode(&bytes[..end]).is_err()));
+}
+
+/// As it was written before fields that are not known were counted.
+#[test]
+fn a_feed_without_unknown_fields_is_one_that_has_none() {
+    let counts = FrameCounts { frames: 2, ticks: 2, ..FrameCounts::default() };
+    let mut feed = Feed { name: "made".to_owned(), ..Feed::default() }.with(&counts);
+    let bytes = feed.encode();
+    let text = std::str::from_utf8(&bytes[1..]).unwrap();
+    let before = text.replace(",\"unknown_fields\":{}", "");
+    assert_ne!(before, text);
+    assert_eq!(Feed::decode(&[&bytes[..1], before.as_bytes()].concat()).unwrap(), feed);
+    feed.unknown_fields.insert("new".to_owned(), FieldCount { frames: 3, since: Some(-7) });
+    assert_eq!(Feed::decode(&feed.encode()).unwrap(), feed);
 }
