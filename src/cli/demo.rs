@@ -45,19 +45,20 @@ name = "1m"
 
 [[rules]]
 name = "burst"
-when = "volume[1s, -1] > 4 * mean(volume[1s, -1], 8)"
+when = "volume[1s, -1] > 2 * mean(volume[1s, -1], 8) and trades[1s, -1] > 20"
 cooldown = "10s"
 message = "{volume[1s, -1]} in a second, where {mean(volume[1s, -1], 8)} is usual"
 
 [[rules]]
 name = "move"
-when = "abs(zscore(close[1s], 12)) > 5 and trades[10s] > 10"
+when = "abs(zscore(close[1s], 12)) > 4 and trades[10s] > 10"
 cooldown = "10s"
 severity = "info"
 message = "at {price}, {zscore(close[1s], 12)} deviations from the last seconds"
 
 [[rules]]
 name = "gap"
+symbols = ["binance:BTCUSDT"]
 when = "gap(trades)"
 severity = "critical"
 message = "trades may be missing; so far {gaps} gaps"

@@ -16,6 +16,7 @@ use crate::schema;
 use crate::source::SourceError;
 use crate::store::Store;
 use crate::symbol::ledger::Ledger;
+use crate::symbol::outages::Cause;
 
 /// The summary for people.
 pub(super) fn text(args: &ReplayArgs, report: &Report, out: &mut (dyn Write + Send)) -> Result<()> {
@@ -56,6 +57,12 @@ pub(super) fn counts(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<
     let broken: u64 = summary.feeds.iter().map(|feed| feed.broken).sum();
     writeln!(out, "  frames     {frames}, broken {broken}")?;
     writeln!(out, "  windows    {} emitted or amended", summary.emissions)?;
+    let outages = summary.outages.iter().filter(|((_, cause), _)| *cause != Cause::Start.name());
+    let outages: Vec<String> =
+        outages.map(|((venue, cause), stretches)| format!("{venue} {cause} {stretches}")).collect();
+    if !outages.is_empty() {
+        writeln!(out, "  missing?   {}; flags of windows say where", outages.join(", "))?;
+    }
     if summary.alerts > 0 {
         writeln!(out, "  alerts     {} steps of episodes", summary.alerts)?;
     }

@@ -9,6 +9,7 @@ use feeds::symbol::Symbol;
 use super::alerts::AlertBoard;
 use super::figures::FigureBoard;
 use super::journal::Journal;
+use super::outages::OutageCounts;
 use super::stage::OrderedStage;
 use super::writer::{Durability, write_all};
 use crate::actors::credit::Credit;
@@ -66,6 +67,8 @@ pub struct Summary {
     pub alerts: u64,
     /// The last entry that is in the database.
     pub applied: u64,
+    /// Stretches in which ticks may be missing that began, by venue and cause.
+    pub outages: OutageCounts,
     /// Symbols that were taken out of service, and why.
     pub faults: Vec<Fault>,
     /// The ledgers of frames, by input.

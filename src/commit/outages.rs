@@ -15,22 +15,35 @@ use crate::symbol::outages::Cause;
 /// Stretches that began, by venue and cause.
 pub type OutageCounts = BTreeMap<(String, &'static str), u64>;
 
-/// Counts the stretches that begin in `results`. `symbols` are the names by number.
-pub(super) fn count(counts: &mut OutageCounts, results: &[ShareResult], symbols: &[Symbol]) {
-    for result in results {
+/// Stretches of one venue and cause that began in one epoch.
+struct Begun<'a> {
+    /// One of the symbols.
+    symbol: &'a Symbol,
+    from: Nanos,
+    stretches: u64,
+}
+
+/// Counts the stretches that begin in `results`, and tells of them if this is live. `symbols` are the names by number.
+pub(super) fn count(counts: &mut OutageCounts, results: &[ShareResult], symbols: &[Symbol], is_live: bool) {
+    let mut begun: BTreeMap<(&str, Cause), Begun<'_>> = BTreeMap::new();
+    for result in results.iter().filter(|result| !result.gaps.is_empty()) {
+        let Some(symbol) = symbols.get(result.symbol as usize) else { continue };
         for change in &result.gaps {
             let GapChange::Out(stretch) = change else { continue };
-            let is_told = !matches!(stretch.cause, Cause::Start | Cause::Backfill);
-            let Some(symbol) = symbols.get(result.symbol as usize) else { continue };
-            if stretch.to != Nanos::MAX {
-                continue;
+            if stretch.to == Nanos::MAX {
+                let new = Begun { symbol, from: stretch.from, stretches: 0 };
+                begun.entry((symbol.venue(), stretch.cause)).or_insert(new).stretches += 1;
             }
-            let count = counts.entry((symbol.venue().to_owned(), stretch.cause.name())).or_default();
-            *count += 1;
-            if is_told && count.is_power_of_two() {
-                let (cause, from, times) = (stretch.cause.name(), feeds::time::format(stretch.from), *count);
-                tracing::warn!(%symbol, cause, from, times, "ticks may be missing: windows say so");
-            }
+        }
+    }
+    for ((venue, cause), Begun { symbol, from, stretches }) in begun {
+        let in_all = counts.entry((venue.to_owned(), cause.name())).or_default();
+        let before = std::mem::replace(in_all, *in_all + stretches);
+        let is_told = is_live && !matches!(cause, Cause::Start | Cause::Backfill);
+        // Ever more seldom: when there are twice as many as when it was told last.
+        if is_told && before.checked_ilog2() != in_all.checked_ilog2() {
+            let (cause, from) = (cause.name(), feeds::time::format(from));
+            tracing::warn!(venue, cause, from, stretches, in_all, such_as = %symbol, "ticks may be missing: windows say so");
         }
     }
 }

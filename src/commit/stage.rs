@@ -141,7 +141,7 @@ impl OrderedStage {
             let earlier: Vec<&ShareResult> = self.checkpoint.results.iter().filter(of_symbol).collect();
             repair(result, &earlier, &*self.store, &self.plan)?;
         }
-        outages::count(&mut self.outages, &results, &self.symbols);
+        outages::count(&mut self.outages, &results, &self.symbols, self.journal.is_some());
         if let Some(wanted) = &self.wanted {
             want(wanted, &self.symbols, &results);
         }
@@ -333,6 +333,7 @@ impl OrderedStage {
             self.summary.ledger.merge(ledger);
         }
         self.summary.symbols = self.ledgers.len();
+        self.summary.outages = self.outages;
         self.summary.latencies.merge(&self.interval);
         let feeds = self.feeds.into_iter().zip(&self.counts);
         self.summary.feeds = feeds.map(|(feed, counts)| feed.with(counts)).collect();

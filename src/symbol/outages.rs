@@ -18,7 +18,7 @@ pub const SLACK: Nanos = SECOND;
 const PAST: usize = 16;
 
 /// Why ticks may be missing. The number is what is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Cause {
     /// The run was not there.
