@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use feeds::live::Channel;
@@ -33,7 +33,7 @@ const WINDOWS: [(&str, Nanos); 4] =
 /// No answer takes longer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at the status.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(15);
 
 /// How long one may live that is not waited for: it is killed as it opens its database, recovers or connects.
 const BORN_WITHIN_MS: u64 = 150;
@@ -46,7 +46,14 @@ pub(crate) struct Live {
 
 /// Starts `line` and waits until it says where to look.
 pub(crate) fn started(folder: &Folder, line: &str) -> Live {
-    let child = folder.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = folder.command(line);
+    command.stdout(Stdio::null());
+    started_by(command)
+}
+
+/// The same with a command that starts it.
+pub(crate) fn started_by(mut command: Command) -> Live {
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut running = Running { child };
     let mut said = BufReader::new(running.child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut before = Vec::new();
@@ -181,12 +188,17 @@ fn account(folder: &Folder) -> u64 {
 }
 
 pub(crate) fn simulator() -> Simulator {
+    simulator_of(&VENUES, MARKET)
+}
+
+/// Exchanges of this market, which begins when all of it is subscribed to.
+pub(crate) fn simulator_of(venues: &[&str], market: MarketSpec) -> Simulator {
     Simulator::start(SimulatorSpec {
         address: "127.0.0.1:0".parse().unwrap(),
-        venues: VENUES.map(str::to_owned).to_vec(),
-        market: MARKET,
+        venues: venues.iter().map(|&venue| venue.to_owned()).collect(),
+        market,
         faults: Script::default(),
-        opens_with: MARKET.symbols as usize * Channel::ALL.len(),
+        opens_with: market.symbols as usize * Channel::ALL.len(),
         events: None,
     })
     .unwrap()
