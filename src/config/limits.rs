@@ -204,6 +204,23 @@ pub const ALERTS_LOOKED_AT_ONCE: usize = 4_096;
 pub const SINKS_MAX: usize = 16;
 /// Alerts that a sink is handed at once, where it takes several.
 pub const SINK_BATCH: usize = 64;
+/// Alerts in one notification of a group: some 64 KiB of JSON, less than the 100 kB that common receivers take.
+pub const SINK_GROUP_ALERTS: usize = 128;
+/// Groups that a sink knows at a time, with alerts that wait or told lately: at some 200 bytes each, 0.8 MiB.
+pub const SINK_GROUPS: usize = 4_096;
+/// Alerts that wait with their groups in a sink: 4 MiB at 1 KiB each, 64 MiB for all sinks. Their numbers, which are kept with
+/// the cursor, take 8 KiB.
+pub const SINK_ALERTS_WAITING: usize = 4_096;
+/// What a sink groups by, at most: rule, symbol, severity and some labels.
+pub const SINK_GROUP_BY_MAX: usize = 16;
+/// How long the first alert of a new group waits for others, by default: what one cause sets off is told at once.
+pub const SINK_GROUP_WAIT: Nanos = 30 * SECOND;
+/// Shortest and longest `group_wait`; 0 for none, and an hour is when somebody should have been told.
+pub const SINK_GROUP_WAIT_RANGE: (Nanos, Nanos) = (0, 3_600 * SECOND);
+/// Least time between two notifications of one group, by default.
+pub const SINK_GROUP_INTERVAL: Nanos = 300 * SECOND;
+/// Shortest and longest `group_interval`.
+pub const SINK_GROUP_INTERVAL_RANGE: (Nanos, Nanos) = (SECOND / 1_000, 86_400 * SECOND);
 /// How long an answer to an alert that was posted may take.
 pub const SINK_POST_WITHIN: Nanos = 10 * SECOND;
 /// Bytes of such an answer that are read; nobody looks at it.
@@ -251,6 +268,9 @@ pub const IDLE_RANGE: (Nanos, Nanos) = (SECOND, 86_400 * SECOND);
 /// Without receive times, a jump forward by more than this waits for the next tick to confirm it.
 pub const JUMP_MAX: Nanos = 600 * SECOND;
 
+const _: () = assert!(SINK_GROUP_ALERTS <= SINK_ALERTS_WAITING && SINK_BATCH <= SINK_GROUP_ALERTS);
+const _: () =
+    assert!(SINK_GROUP_WAIT <= SINK_GROUP_WAIT_RANGE.1 && SINK_GROUP_INTERVAL <= SINK_GROUP_INTERVAL_RANGE.1);
 const _: () = assert!(SILENCE_RANGE.0 <= SILENCE && SILENCE <= SILENCE_RANGE.1);
 const _: () = assert!(HTTP_ROWS <= HTTP_ROWS_MAX && DISK_FULL_RETRY < COMMIT_OVERDUE);
 const _: () = assert!(LATENESS <= LATENESS_MAX && MAX_AHEAD <= MAX_AHEAD_MAX);

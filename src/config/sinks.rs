@@ -1,4 +1,4 @@
-//! `[[sinks]]`: where alerts are told beside the log, and which of them.
+//! `[[sinks]]`: where alerts are told beside the log, which of them, and how they are grouped.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::grouping::{Grouping, RawGrouping};
 use super::limits::SINKS_MAX;
 use super::nearest::advice;
 use super::problem::Problems;
 use super::raw::{Section, Text};
+use super::raw_rules::RawRule;
 use super::validate::Checker;
 use crate::alert::{Severity, State};
 use crate::feed::address::Address;
@@ -38,6 +40,8 @@ pub struct SinkSpec {
     pub states: Vec<State>,
     /// Those that are suppressed, too.
     pub suppressed: bool,
+    /// How they are grouped; each is told by itself without.
+    pub grouping: Option<Grouping>,
 }
 
 /// The states that a sink tells unless it says otherwise: what somebody may have to do something about, and its end.
@@ -57,6 +61,7 @@ pub(super) struct RawSink {
     severity: Option<Text>,
     states: Option<Spanned<Vec<Text>>>,
     suppressed: Option<bool>,
+    grouping: RawGrouping,
 }
 
 impl RawSink {
@@ -72,6 +77,9 @@ impl RawSink {
             "severity",
             "states",
             "suppressed",
+            "group_by",
+            "group_wait",
+            "group_interval",
         ];
         let section = Section::new("[[sinks]]", table, span.clone(), &keys, problems);
         RawSink {
@@ -86,17 +94,19 @@ impl RawSink {
             severity: section.text("severity", "a severity in quotes, such as \"warning\""),
             states: section.texts("states", "states, such as [\"firing\", \"resolved\"]"),
             suppressed: section.boolean("suppressed"),
+            grouping: RawGrouping::read(&section),
         }
     }
 }
 
 impl Checker<'_> {
-    pub(super) fn sinks(&self, raw: &[RawSink]) -> Vec<SinkSpec> {
+    /// The sinks, whose groups may go by the labels of `rules`.
+    pub(super) fn sinks(&self, raw: &[RawSink], rules: &[RawRule]) -> Vec<SinkSpec> {
         if let Some(first) = raw.get(SINKS_MAX) {
             let message = format!("{} sinks; at most {SINKS_MAX} are told", raw.len());
             self.problems.add(first.span.clone(), message);
         }
-        let sinks: Vec<SinkSpec> = raw.iter().filter_map(|sink| self.sink(sink)).collect();
+        let sinks: Vec<SinkSpec> = raw.iter().filter_map(|sink| self.sink(sink, rules)).collect();
         for (at, sink) in sinks.iter().enumerate() {
             if sinks[..at].iter().any(|other| other.name == sink.name) {
                 let span = raw.get(at).map_or(0..0, |raw| raw.span.clone());
@@ -106,7 +116,7 @@ impl Checker<'_> {
         sinks
     }
 
-    fn sink(&self, raw: &RawSink) -> Option<SinkSpec> {
+    fn sink(&self, raw: &RawSink, rules: &[RawRule]) -> Option<SinkSpec> {
         let kind = self.required(&raw.kind, "kind", &raw.span)?;
         let known = SINKS.iter().find(|sink| sink.name() == kind.get_ref());
         let Some(known) = known else {
@@ -146,6 +156,7 @@ impl Checker<'_> {
             severity: raw.severity.as_ref().and_then(|text| self.least_severity(text)),
             states: raw.states.as_ref().map_or(STATES.to_vec(), |states| self.states(states)),
             suppressed: raw.suppressed.unwrap_or(false),
+            grouping: self.grouping(&raw.grouping, rules),
         })
     }
 

@@ -39,7 +39,7 @@ impl Checker<'_> {
             feeds: raw.feeds.iter().filter_map(|feed| self.feed(feed)).collect(),
             instruments: self.instruments(&raw.instruments),
             groups: self.groups(&raw.groups),
-            sinks: self.sinks(&raw.sinks),
+            sinks: self.sinks(&raw.sinks, &raw.rules.rules),
         }
     }
 

@@ -206,7 +206,7 @@ fn sinks(registry: &mut Registry, view: &View) {
     registry.register("sink_delivered", "Alerts that sinks told", delivered);
     registry.register("sink_failures", "Attempts to tell alerts that failed", failures);
     let behind = gauges(view.sinks.iter().map(|sink| (of(&sink.name), sink.behind)));
-    registry.register("sink_behind", "Alerts that are committed and not looked at yet", behind);
+    registry.register("sink_behind", "Alerts behind the one up to which a sink is done", behind);
 }
 
 fn kinds(registry: &mut Registry, view: &View) {

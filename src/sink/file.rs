@@ -1,4 +1,4 @@
-//! Alerts at the end of a file, one line of JSON each.
+//! Alerts at the end of a file, one line of JSON each, or one for a group.
 //!
 //! The file is opened for each batch, so that it may be moved away meanwhile. Lines are whole: what a crash, or a full disk,
 //! left of one is taken out before the next is written, and that alert is told again.
@@ -11,8 +11,10 @@ use super::{Delivering, Means, Sink, SinkError, SinkKind, Told};
 use crate::config::SinkSpec;
 use crate::config::limits::SINK_BATCH;
 
-/// What a line of ours begins with.
-const BEGINNING: &[u8] = b"{\"cursor\":\"";
+/// What a line of ours begins with: that of an alert, that of a group.
+const BEGINNINGS: [&[u8]; 2] = [b"{\"cursor\":\"", b"{\"group\":{"];
+/// Bytes of the longest of these.
+const BEGINNING_BYTES: u64 = 11;
 /// Bytes that are read at a time when the end of the last line is looked for.
 const PIECE: u64 = 4_096;
 
@@ -30,7 +32,7 @@ impl SinkKind for File {
     }
 
     fn about(&self) -> &'static str {
-        "a line of JSON for each alert at the end of a file"
+        "a line of JSON for each alert, or group, at the end of a file"
     }
 
     fn keys(&self) -> &'static [(&'static str, bool)] {
@@ -50,10 +52,10 @@ impl Sink for File {
         SINK_BATCH
     }
 
-    fn deliver<'a>(&'a mut self, alerts: &'a [Told]) -> Delivering<'a> {
+    fn deliver<'a>(&'a mut self, told: &'a [Told]) -> Delivering<'a> {
         Box::pin(async move {
             let Some(path) = &self.path else { return Ok(()) };
-            let lines: String = alerts.iter().map(|told| format!("{}\n", told.row)).collect();
+            let lines: String = told.iter().map(|told| format!("{}\n", told.text)).collect();
             let written = opened(path).and_then(|mut file| {
                 file.write_all(lines.as_bytes())?;
                 file.flush()
@@ -71,8 +73,9 @@ fn opened(path: &Path) -> io::Result<Opened> {
     if whole < length {
         let mut begun = Vec::new();
         file.seek(SeekFrom::Start(whole))?;
-        Read::by_ref(&mut file).take(BEGINNING.len() as u64).read_to_end(&mut begun)?;
-        if !BEGINNING.starts_with(&begun) {
+        Read::by_ref(&mut file).take(BEGINNING_BYTES).read_to_end(&mut begun)?;
+        let is_ours = |ours: &[u8]| ours.starts_with(&begun) || begun.starts_with(ours);
+        if !BEGINNINGS.into_iter().any(is_ours) {
             return Err(io::Error::other("it does not end with a whole line, and the rest is none of ours"));
         }
         file.set_len(whole)?;
@@ -111,6 +114,8 @@ mod tests {
             ("a\nb\n".to_owned(), "a\nb\n"),
             ("a\n{\"cursor\":\"1-2\",\"mess".to_owned(), "a\n"),
             ("a\n{\"cur".to_owned(), "a\n"),
+            ("a\n{\"group\":{\"rule\":".to_owned(), "a\n"),
+            ("a\n{\"group".to_owned(), "a\n"),
             (format!("a\n{{\"cursor\":\"1-2{long}"), "a\n"),
             ("{\"cursor\":\"1-1".to_owned(), ""),
         ] {
@@ -118,8 +123,10 @@ mod tests {
             opened(&path).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
         }
-        std::fs::write(&path, "somebody's\nnotes").unwrap();
-        assert!(opened(&path).is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody's\nnotes");
+        for theirs in ["somebody's\nnotes", "a\n{\"cursors\":1}", "a\n{\"groups\":1}", "a\n{\"group\": {}}"] {
+            std::fs::write(&path, theirs).unwrap();
+            assert!(opened(&path).is_err());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), theirs);
+        }
     }
 }

@@ -2,12 +2,19 @@
 //!
 //! A sink follows the alert log like any other follower, and how far it came is kept in the database. It goes on where it
 //! was: each alert that it wants is told once at least, in the order of the log. What cannot be told is tried again for
-//! ever, and nobody else waits meanwhile. [`SINKS`] lists the kinds, `follow` has what all of them do.
+//! ever, and nobody else waits meanwhile. [`SINKS`] lists the kinds, `task` has what all of them do. A sink that groups
+//! alerts (`groups`) tells those of a group together, which the kinds do not notice.
 
 mod file;
 mod follow;
+#[cfg(test)]
+mod grouped_tests;
+mod groups;
+#[cfg(test)]
+mod groups_tests;
 pub mod hmac;
 mod stdout;
+mod task;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -19,7 +26,6 @@ use std::time::Duration;
 
 pub use follow::{SinkPulse, Sinks};
 
-use crate::alert::{Alert, Cursor};
 use crate::config::SinkSpec;
 
 /// Why alerts could not be told.
@@ -52,15 +58,15 @@ impl SinkError {
     }
 }
 
-/// One alert to be told.
+/// What is told at once: an alert, or a notification of a group.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// Its place in the log.
-    pub cursor: Cursor,
-    /// What happened.
-    pub alert: Alert,
-    /// The row of `query alerts` as a JSON object, without the line's end.
-    pub row: String,
+    /// A JSON object, without the line's end: the row of `query alerts`, or the group with such rows.
+    pub text: String,
+    /// The same whenever the same is told again.
+    pub key: String,
+    /// Alerts in it.
+    pub alerts: usize,
 }
 
 /// Alerts on their way.
@@ -68,11 +74,11 @@ pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<(), SinkError>> + S
 
 /// Where alerts are told.
 pub trait Sink: Send {
-    /// How many alerts it is handed at a time.
+    /// How many it is handed at a time.
     fn at_once(&self) -> usize;
 
-    /// Tells alerts in their order: all, or else none that counts. What fails is tried again with the same ones.
-    fn deliver<'a>(&'a mut self, alerts: &'a [Told]) -> Delivering<'a>;
+    /// Tells them in their order: all, or else none that counts. What fails is tried again with the same ones.
+    fn deliver<'a>(&'a mut self, told: &'a [Told]) -> Delivering<'a>;
 }
 
 /// What is given to a kind of sink beside its configuration.

@@ -1,4 +1,4 @@
-//! Alerts on standard output, one line of JSON each.
+//! Alerts on standard output, one line of JSON each, or one for a group.
 
 use std::io::{self, Write};
 
@@ -18,7 +18,7 @@ impl SinkKind for Stdout {
     }
 
     fn about(&self) -> &'static str {
-        "a line of JSON for each alert on standard output"
+        "a line of JSON for each alert, or group, on standard output"
     }
 
     fn keys(&self) -> &'static [(&'static str, bool)] {
@@ -35,9 +35,9 @@ impl Sink for Stdout {
         SINK_BATCH
     }
 
-    fn deliver<'a>(&'a mut self, alerts: &'a [Told]) -> Delivering<'a> {
+    fn deliver<'a>(&'a mut self, told: &'a [Told]) -> Delivering<'a> {
         Box::pin(async move {
-            let lines: String = alerts.iter().map(|told| format!("{}\n", told.row)).collect();
+            let lines: String = told.iter().map(|told| format!("{}\n", told.text)).collect();
             let mut out = io::stdout().lock();
             out.write_all(lines.as_bytes()).and_then(|()| out.flush()).map_err(SinkError::failed)
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded};
 
 use super::*;
-use crate::alert::{AlertId, Severity, State};
+use crate::alert::{Alert, AlertId, Cursor, Severity, State};
 use crate::commit::alerts::AlertBoard;
 use crate::schema::alerts::{Generation, encode, key};
 use crate::schema::sinks;
@@ -17,9 +17,9 @@ use crate::store::memory::MemoryStore;
 use crate::store::{Batch, Family, Store};
 
 /// Nothing may take longer.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
-fn alert(number: u64) -> Alert {
+pub(super) fn alert(number: u64) -> Alert {
     Alert {
         id: AlertId([number as u8; 16]),
         state: State::ALL[number as usize % 3],
@@ -38,17 +38,17 @@ fn alert(number: u64) -> Alert {
 }
 
 /// A log, and how far it is committed.
-struct Log {
-    store: Arc<dyn Store>,
-    board: AlertBoard,
+pub(super) struct Log {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) board: AlertBoard,
 }
 
 impl Log {
-    fn new() -> Log {
+    pub(super) fn new() -> Log {
         Log { store: Arc::new(MemoryStore::new()), board: AlertBoard::default() }
     }
 
-    fn write(&self, numbers: std::ops::RangeInclusive<u64>) {
+    pub(super) fn write(&self, numbers: std::ops::RangeInclusive<u64>) {
         let mut batch = Batch::default();
         for number in numbers.clone() {
             batch.put(Family::Alerts, key(number), encode(&alert(number)));
@@ -57,18 +57,18 @@ impl Log {
         self.board.publish(*numbers.end());
     }
 
-    fn start(&self, specs: &[SinkSpec]) -> Sinks {
+    pub(super) fn start(&self, specs: &[SinkSpec]) -> Sinks {
         Sinks::start(specs, &Means::default(), &self.store, &self.board).unwrap()
     }
 
     /// Where the sink would go on.
-    fn place(&self, name: &str) -> Option<Cursor> {
+    pub(super) fn place(&self, name: &str) -> Option<Cursor> {
         let value = self.store.get(Family::Meta, &sinks::key(name)).unwrap();
-        value.map(|value| sinks::decode(&value).unwrap())
+        value.map(|value| sinks::decode(&value).unwrap().place())
     }
 }
 
-fn spec(kind: &'static str) -> SinkSpec {
+pub(super) fn spec(kind: &'static str) -> SinkSpec {
     SinkSpec {
         name: kind.to_owned(),
         kind,
@@ -80,14 +80,15 @@ fn spec(kind: &'static str) -> SinkSpec {
         severity: None,
         states: State::ALL.to_vec(),
         suppressed: true,
+        grouping: None,
     }
 }
 
-fn to_file(path: &Path) -> SinkSpec {
+pub(super) fn to_file(path: &Path) -> SinkSpec {
     SinkSpec { path: Some(path.to_owned()), ..spec("file") }
 }
 
-fn to_address(address: SocketAddr) -> SinkSpec {
+pub(super) fn to_address(address: SocketAddr) -> SinkSpec {
     SinkSpec { url: Some(format!("http://{address}/alerts?key=1")), ..spec("webhook") }
 }
 
@@ -105,20 +106,20 @@ fn number(row: &str) -> u64 {
 
 /// A request as it came: its head in lower case, its body.
 #[derive(Clone, Debug)]
-struct Posted {
+pub(super) struct Posted {
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Posted {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
 /// An address that gives these answers, one to each request, and tells what was asked. What is no status is no answer:
 /// the connection is closed.
-fn answering(answers: Vec<&'static str>) -> (SocketAddr, Receiver<Posted>) {
+pub(super) fn answering(answers: Vec<&'static str>) -> (SocketAddr, Receiver<Posted>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = bounded(64);

@@ -1,7 +1,7 @@
-//! Alerts posted to an address, one request each.
+//! Alerts posted to an address, one request each, or one for a group.
 //!
-//! The body is the alert's row as a JSON object. Beside it go `Idempotency-Key`, the same whenever that step of an episode is
-//! told again, and, with a secret, `X-Tapedeck-Timestamp` (seconds since 1970) and `X-Tapedeck-Signature`: `sha256=` and the
+//! The body is a JSON object: the alert's row, or the group with such rows. Beside it go `Idempotency-Key`, the same whenever
+//! that step of an episode, or that notification, is told again, and, with a secret, `X-Tapedeck-Timestamp` (seconds since 1970) and `X-Tapedeck-Signature`: `sha256=` and the
 //! HMAC-SHA256 of timestamp, a full stop and body, in hexadecimal. Only an answer of success counts.
 
 use std::fs::File;
@@ -37,7 +37,7 @@ impl SinkKind for Webhook {
     }
 
     fn about(&self) -> &'static str {
-        "a request for each alert, signed if there is a secret"
+        "a request for each alert, or group, signed if there is a secret"
     }
 
     fn keys(&self) -> &'static [(&'static str, bool)] {
@@ -78,10 +78,10 @@ impl Sink for Poster {
         1
     }
 
-    fn deliver<'a>(&'a mut self, alerts: &'a [Told]) -> Delivering<'a> {
+    fn deliver<'a>(&'a mut self, told: &'a [Told]) -> Delivering<'a> {
         Box::pin(async move {
             let within = Duration::from_nanos(SINK_POST_WITHIN.unsigned_abs());
-            for told in alerts {
+            for told in told {
                 let posted = timeout(within, self.post(told)).await;
                 posted.map_err(|_| SinkError::failed(self.named("there was no answer in time")))??;
             }
@@ -135,15 +135,15 @@ impl Poster {
             .header("host", host)
             .header("user-agent", "tapedeck")
             .header("content-type", "application/json")
-            .header("idempotency-key", format!("{}-{}", told.alert.id, told.alert.state.name()));
+            .header("idempotency-key", &told.key);
         if let Some(secret) = &self.secret {
             let timestamp = (now / SECOND).to_string();
-            let code = hmac::sha256(secret, &[timestamp.as_bytes(), b".", told.row.as_bytes()]);
+            let code = hmac::sha256(secret, &[timestamp.as_bytes(), b".", told.text.as_bytes()]);
             request = request
                 .header("x-tapedeck-timestamp", timestamp)
                 .header("x-tapedeck-signature", format!("sha256={}", hmac::hex(&code)));
         }
-        request.body(Full::new(Bytes::from(told.row.clone()))).map_err(SinkError::failed)
+        request.body(Full::new(Bytes::from(told.text.clone()))).map_err(SinkError::failed)
     }
 
     /// `why`, with the address in front. Its path may be a secret, as its query may.

@@ -69,7 +69,7 @@ pub struct SinkView {
     pub delivered: u64,
     /// Attempts that failed.
     pub failures: u64,
-    /// Alerts that are committed and that it has not looked at yet.
+    /// Committed alerts behind the one up to which it is done.
     pub behind: u64,
 }
 

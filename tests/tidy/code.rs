@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "src/alert",
     "src/latency",
     "src/market",
+    "src/sink/groups",
 ];
 
 /// Files in pure folders that reach out all the same, and why.
