@@ -6,6 +6,7 @@ use feeds::symbol::SymbolId;
 use feeds::tick::Tick;
 use feeds::venue::DuplicateKey;
 use tapedeck::actors::credit::Credit;
+use tapedeck::actors::looks::Lookers;
 use tapedeck::actors::{Engine, EngineOptions};
 use tapedeck::alert::dispatch::Dispatch;
 use tapedeck::clock;
@@ -90,7 +91,12 @@ impl Path {
         let mut sequencer = Sequencer::new(Arc::clone(plan), Cut::Adaptive, CHECKPOINT_ENTRIES, 1, 0);
         let credit = Credit::default();
         let committer = Committer::start(setup(plan), credit.clone()).map_err(|error| error.to_string())?;
-        let options = EngineOptions { workers: WORKERS, faults: Vec::new(), sabotage: None };
+        let options = EngineOptions {
+            workers: WORKERS,
+            faults: Vec::new(),
+            sabotage: None,
+            lookers: Lookers::default(),
+        };
         let mut engine = Engine::start(Arc::clone(plan), &options, credit, committer.done());
         let ids = flow::ids(flow.symbols);
         let batch = flow::batch(Vec::new(), &ids, flow.new_symbols());

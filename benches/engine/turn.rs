@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::bounded;
 use tapedeck::actors::credit::Credit;
+use tapedeck::actors::looks::Lookers;
 use tapedeck::actors::{Engine, EngineOptions};
 use tapedeck::clock;
 use tapedeck::config::limits::{CHECKPOINT_ENTRIES, EPOCHS_IN_FLIGHT};
@@ -24,7 +25,7 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), String> {
     let (done, finished) = bounded(EPOCHS_IN_FLIGHT + 1);
     let mut engine = Engine::start(
         plan,
-        &EngineOptions { workers: 1, faults: Vec::new(), sabotage: None },
+        &EngineOptions { workers: 1, faults: Vec::new(), sabotage: None, lookers: Lookers::default() },
         credit.clone(),
         done,
     );

@@ -6,7 +6,8 @@ use actix::{Actor, Addr, Arbiter, System};
 use crossbeam_channel::Sender;
 
 use super::credit::Credit;
-use super::symbol::{Apply, Sabotage, SymbolActor};
+use super::looks::{Lookers, Looks};
+use super::symbol::{Apply, Look, Sabotage, SymbolActor};
 use super::work::{Fault, Work};
 use crate::symbol::SymbolState;
 use crate::tape::Epoch;
@@ -22,6 +23,8 @@ pub struct EngineOptions {
     pub faults: Vec<Fault>,
     /// For tests of quarantine.
     pub sabotage: Option<Sabotage>,
+    /// Who looks at windows that are open.
+    pub lookers: Lookers,
 }
 
 /// Why the engine takes no more.
@@ -51,6 +54,7 @@ pub struct Engine {
     done: Sender<Arc<Work>>,
     faults: Vec<Fault>,
     sabotage: Option<Sabotage>,
+    looks: Looks,
     arbiters: Vec<Arbiter>,
     symbols: Vec<Addr<SymbolActor>>,
     /// Epochs so far.
@@ -76,6 +80,7 @@ impl Engine {
             done,
             faults: options.faults.clone(),
             sabotage: options.sabotage,
+            looks: Looks::new(options.lookers.clone()),
             arbiters,
             symbols: Vec::new(),
             submitted: 0,
@@ -105,12 +110,19 @@ impl Engine {
             let state = SymbolState::joined(&self.plan, &joined);
             self.join(Member { joined, state });
         }
+        self.looks.begin(epoch.sequenced, self.symbols.len());
         let (_work, permits, own) = Work::new(epoch, self.submitted, self.done.clone());
         self.submitted += 1;
+        // Credit bounds what is in flight below the mailbox's capacity, so a refusal means that the actor is gone.
         for (share, permit) in permits {
             let address = self.symbols.get(share.symbol as usize).ok_or(EngineError::Actor(share.symbol))?;
-            // Credit bounds what is in flight below the mailbox's capacity, so a refusal means that the actor is gone.
-            address.try_send(Apply { share, permit }).map_err(|_| EngineError::Actor(share.symbol))?;
+            let look = self.looks.takes(share.symbol);
+            address.try_send(Apply { share, permit, look }).map_err(|_| EngineError::Actor(share.symbol))?;
+        }
+        for symbol in self.looks.rest() {
+            let address = self.symbols.get(symbol as usize).ok_or(EngineError::Actor(symbol))?;
+            let look = Look { symbol, permit: own.another() };
+            address.try_send(look).map_err(|_| EngineError::Actor(symbol))?;
         }
         drop(own);
         Ok(())

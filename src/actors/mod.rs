@@ -8,6 +8,7 @@
 
 pub mod credit;
 pub mod engine;
+pub mod looks;
 pub mod symbol;
 pub mod work;
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Message};
 use feeds::symbol::Symbol;
 
-use super::work::{Fault, Permit, ShareResult};
+use super::work::{Fault, Permit, ShareResult, Shown};
 use crate::config::limits::MAILBOX_MESSAGES;
 use crate::symbol::{Outcomes, SymbolState};
 use crate::tape::epoch::Share;
@@ -25,9 +25,23 @@ pub struct Apply {
     pub share: Share,
     /// The epoch, and the duty to hand in.
     pub permit: Permit,
+    /// Hand in a look, too.
+    pub look: bool,
 }
 
 impl Message for Apply {
+    type Result = ();
+}
+
+/// Asks a symbol that has no share of an epoch for a look.
+pub struct Look {
+    /// The symbol's number.
+    pub symbol: u32,
+    /// The epoch.
+    pub permit: Permit,
+}
+
+impl Message for Look {
     type Result = ();
 }
 
@@ -75,6 +89,17 @@ impl SymbolActor {
         }
     }
 
+    /// Hands in how the open windows stand. A look changes nothing, so one that fails is left out, and that is all.
+    fn show(&self, symbol: u32, permit: &Permit) {
+        let look = || Shown::of(symbol, &self.state.look(&self.plan), &self.plan);
+        match catch_unwind(AssertUnwindSafe(look)) {
+            Ok(shown) => permit.show(shown),
+            Err(cause) => {
+                tracing::error!(symbol = %self.symbol, cause = text_of(&*cause), "open windows cannot be shown");
+            }
+        }
+    }
+
     /// Applies the share's entries, keeping the number of the one in hand in `at`.
     fn run(&mut self, apply: &Apply, at: &mut u64, out: &mut Outcomes) {
         for sequenced in apply.permit.epoch().of(&apply.share) {
@@ -108,6 +133,19 @@ impl Handler<Apply> for SymbolActor {
         let mut result = ShareResult { symbol: apply.share.symbol, ..ShareResult::default() };
         self.apply(&apply, &mut result);
         apply.permit.hand_in(result);
+        if apply.look && !self.broken {
+            self.show(apply.share.symbol, &apply.permit);
+        }
+    }
+}
+
+impl Handler<Look> for SymbolActor {
+    type Result = ();
+
+    fn handle(&mut self, look: Look, _context: &mut Self::Context) {
+        if !self.broken {
+            self.show(look.symbol, &look.permit);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::symbol::ledger::Ledger;
 use crate::symbol::{GapChange, Outcomes, Repair, SymbolState};
 use crate::tape::Epoch;
 use crate::tape::epoch::Share;
-use crate::window::Plan;
+use crate::window::{Emission, Plan};
 
 /// An epoch in flight.
 pub struct Work {
@@ -25,6 +25,7 @@ pub struct Work {
     pub bytes: usize,
     pending: AtomicUsize,
     results: Mutex<Vec<ShareResult>>,
+    shown: Mutex<Vec<Shown>>,
     done: Sender<Arc<Work>>,
 }
 
@@ -37,6 +38,27 @@ pub struct Fault {
     pub number: u64,
     /// What the panic says.
     pub cause: String,
+}
+
+/// How a symbol's open windows stand: no result, and none's cause.
+#[derive(Debug)]
+pub struct Shown {
+    /// The symbol's number.
+    pub symbol: u32,
+    /// Each open window once, as if it were emitted now.
+    pub rows: Emissions,
+}
+
+impl Shown {
+    /// The open windows of the symbol of this number.
+    #[must_use]
+    pub fn of(symbol: u32, open: &[Emission], plan: &Plan) -> Shown {
+        let mut rows = Emissions::default();
+        for window in open {
+            rows.push(window, plan.windows()[window.window].size);
+        }
+        Shown { symbol, rows }
+    }
 }
 
 /// What a symbol made of its share of an epoch.
@@ -102,7 +124,8 @@ impl Work {
         let bytes = epoch.bytes();
         let shares = epoch.shares.clone();
         let pending = AtomicUsize::new(shares.len() + 1);
-        let work = Arc::new(Work { epoch, place, bytes, pending, results: Mutex::default(), done });
+        let (results, shown) = (Mutex::default(), Mutex::default());
+        let work = Arc::new(Work { epoch, place, bytes, pending, results, shown, done });
         let permits = shares.into_iter().map(|share| (share, Permit(Arc::clone(&work)))).collect();
         let own = Permit(Arc::clone(&work));
         (work, permits, own)
@@ -112,6 +135,12 @@ impl Work {
     #[must_use]
     pub fn take_results(&self) -> Vec<ShareResult> {
         std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How open windows stood when it was done.
+    #[must_use]
+    pub fn take_shown(&self) -> Vec<Shown> {
+        std::mem::take(&mut *self.shown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -123,6 +152,18 @@ impl Permit {
     #[must_use]
     pub fn epoch(&self) -> &Epoch {
         &self.0.epoch
+    }
+
+    /// A further hold on the same epoch.
+    #[must_use]
+    pub fn another(&self) -> Permit {
+        self.0.pending.fetch_add(1, Ordering::Relaxed);
+        Permit(Arc::clone(&self.0))
+    }
+
+    /// Hands in a look.
+    pub fn show(&self, shown: Shown) {
+        self.0.shown.lock().unwrap_or_else(PoisonError::into_inner).push(shown);
     }
 
     /// Hands in what the symbol made of its share.

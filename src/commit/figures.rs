@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feeds::frame::FrameCounts;
 
+use super::open::OpenBoard;
 use super::outages::OutageCounts;
 use super::windows::WindowBoard;
 use crate::actors::work::Fault;
@@ -48,6 +49,7 @@ pub struct Figures {
 pub struct FigureBoard {
     figures: Arc<Mutex<Figures>>,
     windows: WindowBoard,
+    open: OpenBoard,
 }
 
 impl FigureBoard {
@@ -77,6 +79,12 @@ impl FigureBoard {
     #[must_use]
     pub fn windows(&self) -> &WindowBoard {
         &self.windows
+    }
+
+    /// Where the windows are that are open.
+    #[must_use]
+    pub fn open(&self) -> &OpenBoard {
+        &self.open
     }
 
     /// `who` waits for room on the disk, or no longer does.

@@ -11,6 +11,7 @@ pub mod committer;
 pub mod figures;
 pub mod journal;
 mod missing;
+pub mod open;
 pub mod outages;
 pub mod patience;
 pub mod quarantine;

@@ -155,7 +155,7 @@ impl OrderedStage {
             }
         }
         let alerts = self.number(&work.epoch, &mut results);
-        self.enter(&work.epoch, (&results, alerts))?;
+        self.enter(work, (&results, alerts))?;
         self.checkpoint.results.extend(results);
         self.checkpoint.joined.extend(work.epoch.joined.iter().cloned());
         self.time(&work.epoch, applied);
@@ -209,9 +209,10 @@ impl OrderedStage {
     /// Enters an epoch in the journal, if there is one.
     fn enter(
         &mut self,
-        epoch: &Epoch,
+        work: &Work,
         (results, alerts): (&[ShareResult], Numbered),
     ) -> Result<(), CommitError> {
+        let epoch = &work.epoch;
         self.summary.alerts += alerts.alerts.len() as u64;
         let Some(journal) = &mut self.journal else {
             self.checkpoint.alerts.append(alerts);
@@ -227,6 +228,7 @@ impl OrderedStage {
         self.summary.applied = self.summary.applied.max(epoch.end.saturating_sub(1));
         self.board.commit(self.summary.applied);
         self.board.windows().publish(results, &self.symbols);
+        self.board.open().publish(work.take_shown(), results, &self.symbols);
         let published = clock::stamp();
         for arrival in &epoch.arrivals {
             let (venue, entered) = (venue(&self.feeds, arrival.file), Stamp::of(arrival.entered));

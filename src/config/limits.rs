@@ -193,8 +193,14 @@ pub const ALERT_TAIL_BYTES: usize = 16 << 20;
 pub const WINDOW_TAIL: usize = 32_768;
 /// See [`WINDOW_TAIL`].
 pub const WINDOW_TAIL_BYTES: usize = 16 << 20;
-/// Emissions among which only the last of each window of a symbol is told where `live` is asked for.
-pub const WINDOWS_AT_ONCE: usize = 2_048;
+/// How often a symbol hands in how its open windows stand, at most, while somebody looks: as often as a person sees.
+pub const LOOK_EVERY: Nanos = SECOND / 4;
+/// How often who looks is told what is new, at most; more than twice as often as anything can be.
+pub const LOOKED_EVERY: Nanos = SECOND / 10;
+/// Who looks at open windows at a time: for each, 16 bytes of every symbol are kept, which are 160 MiB if there are 10,000.
+pub const LOOKERS: usize = 1_024;
+/// Symbols among which one who looks searches for what is new before it is told: some 10 µs.
+pub const LOOKED_AT_ONCE: usize = 1_024;
 /// Alerts that are read from the store at once for a follower who is behind that.
 pub const ALERTS_AT_ONCE: usize = 64;
 /// Alerts that are looked at for those.

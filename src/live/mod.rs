@@ -122,6 +122,7 @@ impl Deck {
         let at = (job.run.number, first.saturating_sub(1));
         let (wants, wanted) = Wants::new();
         let pulse = Pulse::new(at, credit.clone(), board.clone(), heard.clone(), wants.gauge());
+        let heart = Heart::new(pulse);
         show_faults(&**store, &job, &board)?;
         let generation = generation::begin(&**store, job.run.applied)?.number;
         let mut begun = Batch::default();
@@ -147,8 +148,7 @@ impl Deck {
             alerts_kept: engine.alerts_kept,
         };
         let committer = Committer::start(setup, credit.clone()).map_err(LiveError::Threads)?;
-        let layout =
-            EngineOptions { workers: options.workers, faults: Vec::new(), sabotage: options.sabotage };
+        let layout = layout(options, heart.pulse());
         let mut symbols = Engine::start(Arc::clone(&plan), &layout, credit, committer.done());
         sequencer.ruled_by(rules_before);
         for member in job.members {
@@ -174,7 +174,7 @@ impl Deck {
             wanted: Some(wanted),
             control,
             commands: Some(commands),
-            heart: Heart::new(pulse),
+            heart,
         };
         if rules_before != 0 || !rules.is_empty() {
             deck.take(Delivery::Rules { text: rules, received_at: clock::wall(), answer: None }, false)?;
@@ -278,6 +278,12 @@ impl Deck {
         recorded?;
         Ok(summary)
     }
+}
+
+/// How the engine of a live run is laid out.
+fn layout(options: &LiveOptions, pulse: &Pulse) -> EngineOptions {
+    let LiveOptions { workers, sabotage, .. } = *options;
+    EngineOptions { workers, faults: Vec::new(), sabotage, lookers: pulse.open_windows().lookers().clone() }
 }
 
 /// Recovers the last run, if it died. With another configuration its snapshots cannot be read, which is told later.

@@ -10,6 +10,7 @@ use crate::actors::credit::Credit;
 use crate::clock::{self, Stamp};
 use crate::commit::alerts::AlertBoard;
 use crate::commit::figures::{FigureBoard, Figures};
+use crate::commit::open::OpenBoard;
 use crate::commit::windows::WindowBoard;
 use crate::config::limits::LAST_TICKS_EVERY;
 use crate::feed::ConnectionStatus;
@@ -107,6 +108,12 @@ impl Pulse {
     #[must_use]
     pub fn windows(&self) -> &WindowBoard {
         self.board.windows()
+    }
+
+    /// The windows that are open.
+    #[must_use]
+    pub fn open_windows(&self) -> &OpenBoard {
+        self.board.open()
     }
 
     /// How far the alert log is committed.

@@ -131,6 +131,9 @@ pub fn shape(catalogue: &Catalogue, windows: &[usize]) -> Shape {
 }
 
 impl Shape {
+    /// The column of the revision.
+    pub const REVISION: usize = 4;
+
     /// A row of `window`; `None` if there is no such window.
     #[must_use]
     pub fn cells(

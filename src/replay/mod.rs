@@ -14,6 +14,7 @@ use std::time::Duration;
 use feeds::tick::Tick;
 
 use crate::actors::credit::Credit;
+use crate::actors::looks::Lookers;
 use crate::actors::symbol::Sabotage;
 use crate::actors::work::Fault;
 use crate::actors::{Engine, EngineError, EngineOptions};
@@ -178,6 +179,7 @@ impl Attempt<'_> {
             workers: options.workers,
             faults: self.faults.clone(),
             sabotage: options.sabotage,
+            lookers: Lookers::default(),
         };
         let mut engine = Engine::start(plan, &engine_options, credit, committer.done());
         sequencer.ruled_by(job.run.rules_before);

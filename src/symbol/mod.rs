@@ -180,6 +180,17 @@ impl SymbolState {
         }
     }
 
+    /// How its open windows stand, each once, under the flags and the revision that it would be emitted with now.
+    #[must_use]
+    pub fn look(&self, plan: &Plan) -> Vec<Emission> {
+        if self.quarantined {
+            return Vec::new();
+        }
+        let (seen, outages) = (&self.trades_seen, &self.outages);
+        let flags = |reads: Channels, start, end| flags_of(seen, outages, reads, start, end);
+        self.windows.open(&Moment { plan, number: 0, flags: &flags })
+    }
+
     /// Its ledger.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {

@@ -5,7 +5,7 @@ use feeds::tick::{Quote, Trade};
 use feeds::time::Nanos;
 
 use super::plan::Plan;
-use super::state::Windows;
+use super::state::{Emission, Moment, Windows};
 use crate::stat::{CarriedQuote, Key, Pane, View};
 use crate::symbol::outages::Channels;
 
@@ -48,6 +48,28 @@ impl Windows {
             pane: reading.pane,
             carried: reading.carried,
         })
+    }
+
+    /// Every window with ticks whose end has not come, as it stands.
+    #[must_use]
+    pub fn open(&self, moment: &Moment<'_>) -> Vec<Emission> {
+        let mut found = Vec::new();
+        for (level, shape) in moment.plan.levels().iter().enumerate() {
+            for open in self.levels[level].open.iter().filter(|open| !open.complete) {
+                let reading = self.read(moment.plan, level, open.start);
+                found.push(Emission {
+                    window: shape.window,
+                    start: open.start,
+                    revision: open.emissions,
+                    flags: (moment.flags)(shape.reads(), open.start, open.start + shape.size),
+                    number: moment.number,
+                    until: reading.until,
+                    pane: reading.pane,
+                    carried: reading.carried,
+                });
+            }
+        }
+        found
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod events;
 mod follow;
 mod load;
+mod open;
 mod pages;
 mod sockets;
 mod support;

@@ -5,11 +5,12 @@
 //! being up to date are one path, and there is no queue for it. Whoever does not read in time is cut off, with the cursor
 //! behind which it goes on; the kernel keeps little for it ([`super::wire`]), and nobody else waits meanwhile.
 //!
-//! `alerts` is the alert log, `windows` the windows; `socket` speaks WebSocket (and
+//! `alerts` is the alert log, `windows` the windows, `open` those of them that are not over; `socket` speaks WebSocket (and
 //! `probe` knows who does not read), `events` server-sent events.
 
 pub(super) mod alerts;
 mod events;
+mod open;
 mod probe;
 mod socket;
 pub(super) mod windows;
@@ -29,7 +30,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::routes::problem;
 use super::wire::Lease;
 use crate::alert::Cursor;
-use crate::config::limits::{STREAM_FOLLOWERS, STREAM_HEARTBEAT, STREAM_WRITE_WITHIN};
+use crate::config::limits::{LOOKERS, STREAM_FOLLOWERS, STREAM_HEARTBEAT, STREAM_WRITE_WITHIN};
 use crate::view::Viewer;
 use alerts::AlertTail;
 
@@ -167,6 +168,8 @@ pub(super) struct Streams {
     pub(super) alerts: Arc<AlertTail>,
     pub(super) figures: Arc<Figures>,
     pub(super) places: Arc<Semaphore>,
+    /// Of those who follow, who look at open windows.
+    lookers: Arc<Semaphore>,
     terms: Terms,
     stopped: watch::Receiver<bool>,
 }
@@ -178,19 +181,24 @@ impl Streams {
             viewer,
             figures: Arc::default(),
             places: Arc::new(Semaphore::new(STREAM_FOLLOWERS)),
+            lookers: Arc::new(Semaphore::new(LOOKERS)),
             terms,
             stopped,
         }
     }
 
+    /// The answer to one who finds no place.
+    fn no_place(&self, why: &str) -> Response {
+        self.figures.refused.fetch_add(1, Ordering::Relaxed);
+        let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{why}; try again later"));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        response
+    }
+
     /// Begins to tell `follower`, in the way that the request asks for.
     fn begin(&self, request: Request, way: Way, follower: impl Follower) -> Response {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.figures.refused.fetch_add(1, Ordering::Relaxed);
-            let why = format!("{STREAM_FOLLOWERS} follow already; try again later");
-            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, &why);
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-            return response;
+            return self.no_place(&format!("{STREAM_FOLLOWERS} follow already"));
         };
         let seat = Seat {
             figures: Arc::clone(&self.figures),

@@ -1,24 +1,27 @@
 //! Windows as a stream, as they are committed. There is no log of them to go on in but the store, so what is too far
-//! behind is left out, and every message says how much that was.
+//! behind is left out, and every message says how much that was. Whoever asks is also told how windows stand that are open.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use feeds::symbol::Symbol;
 use hyper::StatusCode;
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::alerts::resumed;
+use super::open::OpenWindows;
 use super::{Follower, Lost, Streams, Told, Way};
 use crate::alert::Cursor;
+use crate::commit::open::New;
 use crate::commit::windows::{Emitted, Following, WindowBoard};
-use crate::config::limits::{STREAM_BATCH_BYTES, WINDOWS_AT_ONCE};
+use crate::config::limits::{LOOKERS, STREAM_BATCH_BYTES};
 use crate::output::{Cell, Column, Format, write};
 use crate::query::alerts::{after, names};
 use crate::query::windows::{Shape, shape};
 use crate::query::{Catalogue, QueryError};
+use crate::schema::rows::{Emissions, Head};
 use crate::serve::routes::{answer, problem, refused};
 use crate::serve::rows::pairs;
 
@@ -52,25 +55,31 @@ struct WindowFollower {
     board: WindowBoard,
     _following: Following,
     heads: watch::Receiver<u64>,
+    /// The windows that are open, if they are wanted as well.
+    open: Option<OpenWindows>,
+    /// Looks that were left out, and not told so yet.
+    looks_left_out: u64,
     catalogue: Arc<Catalogue>,
     windows: Vec<usize>,
     shape: Shape,
     symbols: Vec<String>,
-    /// Of each window of a symbol only the last emission, where several wait.
-    is_live: bool,
     place: Cursor,
 }
 
 /// One emission that is wanted: its number, and where it is.
 type Wanted = (u64, usize, usize);
 
+/// Whether `symbol` is among those that are `asked` for; all are, if none is named.
+fn is_asked(asked: &[String], symbol: &Symbol) -> bool {
+    asked.is_empty() || asked.iter().any(|pattern| names(pattern, symbol.as_str()))
+}
+
 impl WindowFollower {
-    /// The wanted emissions among `entries` behind the place, and how many of them are overtaken by others.
-    fn wanted(&self, entries: &[Arc<Emitted>]) -> (Vec<Wanted>, u64) {
+    /// The wanted emissions among `entries` behind the place.
+    fn wanted(&self, entries: &[Arc<Emitted>]) -> Vec<Wanted> {
         let mut wanted: Vec<Wanted> = Vec::new();
         for (at, entry) in entries.iter().enumerate() {
-            let is_named = |pattern: &String| names(pattern, entry.symbol.as_str());
-            if !self.symbols.is_empty() && !self.symbols.iter().any(is_named) {
+            if !is_asked(&self.symbols, &entry.symbol) {
                 continue;
             }
             for (number, (index, head)) in (entry.first..).zip(entry.emissions.heads.iter().enumerate()) {
@@ -79,40 +88,74 @@ impl WindowFollower {
                 }
             }
         }
-        if !self.is_live {
-            return (wanted, 0);
-        }
-        let key = |&(_, at, index): &Wanted| (&entries[at].symbol, entries[at].emissions.heads[index].window);
-        let last: HashMap<_, u64> = wanted.iter().map(|one| (key(one), one.0)).collect();
-        let all = wanted.len();
-        let kept: Vec<Wanted> =
-            wanted.iter().filter(|one| last.get(&key(one)) == Some(&one.0)).copied().collect();
-        let overtaken = (all - kept.len()) as u64;
-        (kept, overtaken)
+        wanted
     }
 
-    fn cells(&self, entries: &[Arc<Emitted>], (_, at, index): Wanted) -> Result<Vec<Cell>, QueryError> {
-        let Emitted { symbol, emissions, .. } = &*entries[at];
-        let head = &emissions.heads[index];
+    fn cells(&self, symbol: &Symbol, emissions: &Emissions, head: &Head) -> Result<Vec<Cell>, QueryError> {
         let row = emissions.row(head).map_err(|error| QueryError::damaged("a window", error))?;
         self.shape
             .cells(&self.catalogue, usize::from(head.window), symbol, &row)
             .ok_or_else(|| QueryError::damaged("a window", "the configuration has none of that number"))
     }
 
-    fn message(
-        &self,
-        entries: &[Arc<Emitted>],
-        wanted: &[Wanted],
-        (cursor, left_out): (Cursor, u64),
-    ) -> Result<Told, anyhow::Error> {
-        let rows = wanted.iter().map(|&one| Ok(self.cells(entries, one)?));
+    /// `rows` as one message, which begins with `head`.
+    fn message(&self, head: &str, cursor: Cursor, rows: Vec<Vec<Cell>>) -> Result<Told, anyhow::Error> {
         let columns: &[Column] = &self.shape.columns;
         let mut lines = Vec::new();
-        write(Format::Ndjson, columns, rows, &mut lines)?;
+        write(Format::Ndjson, columns, rows.into_iter().map(Ok), &mut lines)?;
         let rows = String::from_utf8(lines)?.trim_end().replace('\n', ",");
-        let text = format!("{{\"cursor\":\"{cursor}\",\"left_out\":{left_out},\"rows\":[{rows}]}}");
+        let text = format!("{{\"cursor\":\"{cursor}\",{head},\"rows\":[{rows}]}}");
         Ok(Told { cursor, text: text.into() })
+    }
+
+    /// What was committed behind the place.
+    fn take_emitted(&mut self) -> Result<Vec<Told>, anyhow::Error> {
+        let (oldest, head) = self.board.extent();
+        let entries = self.board.behind(self.place.number, ROWS_OF_MESSAGE);
+        // What went while this was looked at counts as well.
+        let first = entries.first().map_or(oldest.max(head + 1), |entry| entry.first);
+        let mut left_out = first.saturating_sub(self.place.number.saturating_add(1));
+        let reached =
+            entries.last().map_or(head, |entry| entry.first + entry.emissions.heads.len() as u64 - 1);
+        let wanted = self.wanted(&entries);
+        let mut told = Vec::new();
+        let says = |left_out: u64| format!("\"left_out\":{left_out}");
+        for part in wanted.chunks(ROWS_OF_MESSAGE) {
+            let cursor = Cursor { number: part.last().map_or(reached, |one| one.0), ..self.place };
+            let rows = part.iter().map(|&(_, at, index)| {
+                let Emitted { symbol, emissions, .. } = &*entries[at];
+                self.cells(symbol, emissions, &emissions.heads[index])
+            });
+            let rows = rows.collect::<Result<_, _>>()?;
+            told.push(self.message(&says(std::mem::take(&mut left_out)), cursor, rows)?);
+        }
+        self.place.number = reached.max(self.place.number);
+        if left_out > 0 {
+            told.push(self.message(&says(left_out), self.place, Vec::new())?);
+        }
+        Ok(told)
+    }
+
+    /// How the open windows stand, if that is wanted and new. Behind what was committed, so that nobody hears of a window's
+    /// result and then of a look at it.
+    fn take_open(&mut self) -> Result<Option<Told>, anyhow::Error> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let is_wanted = |symbol: &Symbol| is_asked(&self.symbols, symbol);
+        let mut rows = Vec::new();
+        for New { symbol, shown, open, left_out } in open.take(is_wanted, &self.windows, ROWS_OF_MESSAGE) {
+            self.looks_left_out += left_out;
+            for head in &open {
+                let mut cells = self.cells(&symbol, &shown.rows, head)?;
+                // It has none until it is a result.
+                cells[Shape::REVISION] = Cell::Empty;
+                rows.push(cells);
+            }
+        }
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let head = format!("\"open\":true,\"left_out\":{}", std::mem::take(&mut self.looks_left_out));
+        self.message(&head, self.place, rows).map(Some)
     }
 }
 
@@ -123,35 +166,25 @@ impl Follower for WindowFollower {
     async fn ready(&mut self) {
         let place = self.place.number;
         // An error means that the run is gone, and the server with it.
-        let _ = self.heads.wait_for(|head| *head > place).await;
+        let emitted = self.heads.wait_for(|head| *head > place);
+        match &mut self.open {
+            None => drop(emitted.await),
+            Some(open) => tokio::select! {
+                _ = emitted => {}
+                () = open.ready() => {}
+            },
+        }
     }
 
     async fn take(&mut self) -> Result<Vec<Told>, Lost> {
-        let most = if self.is_live { WINDOWS_AT_ONCE } else { ROWS_OF_MESSAGE };
-        let (oldest, head) = self.board.extent();
-        let entries = self.board.behind(self.place.number, most);
-        // What went while this was looked at counts as well.
-        let first = entries.first().map_or(oldest.max(head + 1), |entry| entry.first);
-        let gone = first.saturating_sub(self.place.number.saturating_add(1));
-        let reached =
-            entries.last().map_or(head, |entry| entry.first + entry.emissions.heads.len() as u64 - 1);
-        let (wanted, overtaken) = self.wanted(&entries);
-        let mut left_out = gone + overtaken;
-        let mut told = Vec::new();
-        for part in wanted.chunks(ROWS_OF_MESSAGE) {
-            let cursor = Cursor { number: part.last().map_or(reached, |one| one.0), ..self.place };
-            let message = self.message(&entries, part, (cursor, std::mem::take(&mut left_out)));
-            told.push(message.map_err(|error| {
-                tracing::error!(%error, "a window cannot be told");
-                Lost::Failed
-            })?);
-        }
-        self.place.number = reached.max(self.place.number);
-        if left_out > 0 {
-            let message = self.message(&entries, &[], (self.place, left_out));
-            told.push(message.map_err(|_| Lost::Failed)?);
-        }
-        Ok(told)
+        let told = self.take_emitted().and_then(|mut told| {
+            told.extend(self.take_open()?);
+            Ok(told)
+        });
+        told.map_err(|error| {
+            tracing::error!(%error, "a window cannot be told");
+            Lost::Failed
+        })
     }
 
     fn cursor(&self) -> Cursor {
@@ -195,7 +228,17 @@ pub(in crate::serve) async fn stream(State(streams): State<Arc<Streams>>, reques
         Ok(place) => place,
         Err(response) => return *response,
     };
+    let open = if asked.is_live {
+        let Ok(looks) = Arc::clone(&streams.lookers).try_acquire_owned() else {
+            return streams.no_place(&format!("{LOOKERS} look at open windows already"));
+        };
+        Some(OpenWindows::new(streams.viewer.pulse().open_windows().clone(), looks))
+    } else {
+        None
+    };
     let follower = WindowFollower {
+        open,
+        looks_left_out: 0,
         heads: board.heads(),
         board,
         _following: following,
@@ -203,7 +246,6 @@ pub(in crate::serve) async fn stream(State(streams): State<Arc<Streams>>, reques
         catalogue: Arc::new(catalogue),
         windows,
         symbols: asked.symbols,
-        is_live: asked.is_live,
         place,
     };
     streams.begin(request, way, follower)

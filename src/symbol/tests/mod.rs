@@ -1,6 +1,7 @@
 //! A symbol's whole state against naive models: repeats and holes, flags, the ledger, snapshots.
 
 mod holes;
+mod looks;
 mod outages;
 mod past;
 mod repeats;
