@@ -1,6 +1,6 @@
 //! What a replay did, for people and for programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use anyhow::Result;
@@ -13,6 +13,7 @@ use crate::output::{Column, Format, write};
 use crate::query::percentiles;
 use crate::replay::{Ending, Report};
 use crate::schema;
+use crate::schema::feeds::Feed;
 use crate::source::SourceError;
 use crate::store::Store;
 use crate::symbol::ledger::Ledger;
@@ -63,10 +64,23 @@ pub(super) fn counts(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<
     if !outages.is_empty() {
         writeln!(out, "  missing?   {}; flags of windows say where", outages.join(", "))?;
     }
+    let fields = new_fields(&summary.feeds);
+    if !fields.is_empty() {
+        writeln!(out, "  new fields {}; query feeds says since when", fields.join(", "))?;
+    }
     if summary.alerts > 0 {
         writeln!(out, "  alerts     {} steps of episodes", summary.alerts)?;
     }
     Ok(())
+}
+
+/// What stands in frames and is not known, by venue and name.
+fn new_fields(feeds: &[Feed]) -> Vec<String> {
+    let named = feeds.iter().flat_map(|feed| {
+        let venue = feed.venue.as_deref().unwrap_or_default();
+        feed.unknown_fields.keys().map(move |field| format!("{venue} {field}"))
+    });
+    named.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The summary for programs: one line of JSON.
@@ -148,4 +162,30 @@ pub(super) fn alerts(store: &dyn Store, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "  {rule:10} fired {firing}, resolved {resolved}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use feeds::frame::FieldCount;
+
+    use super::*;
+
+    #[test]
+    fn new_fields_are_told_once_for_all_connections_of_a_venue() {
+        let feed = |venue: &str, fields: &[&str]| Feed {
+            venue: Some(venue.to_owned()),
+            unknown_fields: fields.iter().map(|name| ((*name).to_owned(), FieldCount::default())).collect(),
+            ..Feed::default()
+        };
+        let told = |feeds| {
+            let mut out = Vec::new();
+            counts(&Summary { feeds, ..Summary::default() }, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let line = "  new fields b lot, made lot, made multiplier; query feeds says since when\n";
+        let feeds =
+            vec![feed("made", &["multiplier"]), feed("made", &["lot", "multiplier"]), feed("b", &["lot"])];
+        assert!(told(feeds).contains(line));
+        assert!(!told(vec![feed("made", &[])]).contains("new fields"));
+    }
 }

@@ -114,6 +114,7 @@ fn venue(venue: &VenueView) -> String {
         (venue.skipped, "messages missing"),
         (venue.undelivered, "frames lost"),
         (venue.kinds.get("broken").copied().unwrap_or(0), "broken"),
+        (venue.unknown_fields.len() as u64, "new fields"),
     ] {
         if count > 0 {
             text.push_str(&format!(", {} {what}", grouped(count)));

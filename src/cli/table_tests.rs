@@ -1,5 +1,7 @@
 //! The picture at three widths: nothing wraps, what matters most stays, and the ledger is an equation.
 
+use std::collections::BTreeMap;
+
 use console::{measure_text_width, strip_ansi_codes};
 
 use super::table::{Size, lines};
@@ -75,6 +77,7 @@ fn view(symbols: usize) -> View {
         frames: 7_000,
         gaps: 1,
         missing: 5,
+        unknown_fields: BTreeMap::from([("multiplier".to_owned(), 7)]),
         ..VenueView::default()
     };
     let latency = LatencyView {
@@ -124,7 +127,7 @@ fn a_wide_terminal_shows_every_column() {
             "made:SYM0001USDT  64321.5     0.2  0.0      1,234       0.75       30     1.25 ms  20 ms  silent  gap",
             "",
             "received 1,010 = aggregated 1,000 + late 3 + duplicate 7",
-            "made: 1 of 2 connections live, 7,000 frames, 5 ids missing",
+            "made: 1 of 2 connections live, 7,000 frames, 5 ids missing, 1 new fields",
             "look here",
         ]
     );
