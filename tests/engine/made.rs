@@ -28,7 +28,12 @@ pub(crate) struct Made {
 
 /// `lines` lines of a market from `seed`. The quietest of its symbols tick a few times a minute.
 pub(crate) fn made(kind: Kind, seed: u64, lines: usize) -> Made {
-    let spec = MarketSpec { symbols: 7, seed, ticks_per_second: 12, ..MarketSpec::default() };
+    made_of(7, kind, seed, lines)
+}
+
+/// The same of so many symbols.
+pub(crate) fn made_of(symbols: u32, kind: Kind, seed: u64, lines: usize) -> Made {
+    let spec = MarketSpec { symbols, seed, ticks_per_second: 12, ..MarketSpec::default() };
     let quotes_per_trade = if matches!(kind, Kind::Csv) { 0 } else { 2 };
     let mut market = Market::new(MarketSpec { quotes_per_trade, ..spec });
     let instruments = market.instruments().to_vec();

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use feeds::symbol::Symbol;
 use tapedeck::clock;
+use tapedeck::commit::CommitError;
 use tapedeck::commit::Summary;
-use tapedeck::config::limits::EPOCHS_IN_FLIGHT;
+use tapedeck::config::limits::{EPOCHS_IN_FLIGHT, FAULTS_MAX};
 use tapedeck::live::pulse::Pulse;
 use tapedeck::live::recorder::Recorder;
-use tapedeck::live::{Deck, LiveOptions};
+use tapedeck::live::{Deck, LiveError, LiveOptions};
 use tapedeck::replay::ReplayOptions;
 use tapedeck::tape::Cut;
 
-use crate::live::{deliveries, live_options, recording};
-use crate::made::{Kind, config, made};
+use crate::live::{deliveries, deliveries_of, live_options, recording};
+use crate::made::{Kind, config, made, made_of};
 use crate::recovery;
 use crate::support::{assert_same, dump_of, dumped, lines, memory, options, run};
 
@@ -168,4 +169,28 @@ fn symbols_out_of_service_stay_so_when_the_run_dies() {
     }
     assert!(dumps[0].contains("quarantined"));
     assert_same(&dumps[0], &dumps[1], "with checkpoints");
+}
+
+/// Every symbol fails, one after the other.
+fn all_fail(symbol: &Symbol, number: u64) {
+    let place: u64 = symbol.native().bytes().map(u64::from).sum();
+    assert!(number < 300 + place % 64 * 30, "made to fail");
+}
+
+#[test]
+fn a_run_ends_when_too_many_symbols_fail_and_those_before_stay_out_of_service() {
+    let mut sabotaged = recovery::options(i64::MAX, Cut::Adaptive);
+    sabotaged.sabotage = Some(all_fail);
+    let store = memory();
+    let mut deck = Deck::start(&store, &sabotaged, None).unwrap();
+    let deliveries = deliveries_of(&made_of(40, Kind::Capture, 3, 3_000), 3);
+    assert!(deliveries.into_iter().any(|delivery| deck.take(delivery, false).is_err()), "it took all");
+    let Err(LiveError::Commit(CommitError::Fault(last))) = deck.stop() else { panic!("no fault") };
+    assert!(last.number >= 300);
+    // The epoch that was one too many was not committed. What was before is there, and goes on without those that failed in it.
+    let deck = Deck::start(&store, &recovery::options(i64::MAX, Cut::Adaptive), None).unwrap();
+    let faults = deck.pulse().committed().faults;
+    assert!((FAULTS_MAX / 2..=FAULTS_MAX).contains(&faults.len()), "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.symbol != last.symbol), "{faults:?}");
+    deck.stop().unwrap();
 }
