@@ -58,7 +58,7 @@ message = "at {price}, {zscore(close[1s], 12)} deviations from the last seconds"
 
 [[rules]]
 name = "gap"
-symbols = ["binance:BTCUSDT"]
+symbols = ["*:BTCUSDT"]
 when = "gap(trades)"
 severity = "critical"
 message = "trades may be missing; so far {gaps} gaps"
