@@ -47,7 +47,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = config(&args.feeds)?;
     let service = service(&args.feeds, &config)?;
     let listen = args.listen.as_ref().unwrap_or(&config.listen);
-    let bound = serve::bind_for(listen, &config.access).map_err(anyhow::Error::from)?;
+    let bound =
+        serve::bind_for(listen, &config.access.clone().with_token_file()?).map_err(anyhow::Error::from)?;
     let db =
         args.db.clone().or_else(|| config.engine.db.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT_DB));
     let store = open_writer(&db)?;

@@ -19,6 +19,8 @@ use super::validate::Checker;
 pub struct Access {
     /// Who may ask; everybody if there are none.
     pub tokens: Vec<Token>,
+    /// Where further ones are, if in a file of their own; [`Access::with_token_file`] adds them.
+    pub tokens_file: Option<PathBuf>,
     /// Pages of other sites that may ask: `scheme://host` or `scheme://host:port`, in lower case.
     pub origins: Vec<String>,
     /// Further names by which requests may ask for us, such as a proxy's.
@@ -109,6 +111,7 @@ impl Default for AccessBounds {
 pub(super) struct RawHttp {
     pub(super) listen: Option<Text>,
     tokens: Vec<RawToken>,
+    tokens_file: Option<Text>,
     origins: Option<Spanned<Vec<Text>>>,
     hosts: Option<Spanned<Vec<Text>>>,
     tls: Option<RawTls>,
@@ -119,7 +122,7 @@ pub(super) struct RawHttp {
 }
 
 #[derive(Debug)]
-struct RawToken {
+pub(super) struct RawToken {
     span: Range<usize>,
     name: Option<Text>,
     scope: Option<Text>,
@@ -139,6 +142,7 @@ impl RawHttp {
         let keys = [
             "listen",
             "tokens",
+            "tokens_file",
             "origins",
             "hosts",
             "tls",
@@ -151,7 +155,10 @@ impl RawHttp {
         let tokens = section.tables("tokens").into_iter();
         RawHttp {
             listen: section.text("listen", "an address in quotes, such as \"127.0.0.1:7311\", or \"off\""),
-            tokens: tokens.map(|(table, span)| RawToken::read(table, span, problems)).collect(),
+            tokens: tokens
+                .map(|(table, span)| RawToken::read("[[http.tokens]]", table, span, problems))
+                .collect(),
+            tokens_file: section.text("tokens_file", "a file in quotes, such as \"tokens.toml\""),
             origins: section.texts("origins", "sites in quotes, such as [\"https://desk.example\"]"),
             hosts: section.texts("hosts", "host names in quotes, such as [\"ticks.example\"]"),
             tls: section.table("tls").map(|(table, span)| RawTls::read(table, span, problems)),
@@ -164,9 +171,15 @@ impl RawHttp {
 }
 
 impl RawToken {
-    fn read(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawToken {
+    /// Reads a table that is written `title`.
+    pub(super) fn read(
+        title: &'static str,
+        table: &DeTable<'_>,
+        span: Range<usize>,
+        problems: &Problems<'_>,
+    ) -> RawToken {
         let keys = ["name", "scope", "sha256", "expires"];
-        let section = Section::new("[[http.tokens]]", table, span.clone(), &keys, problems);
+        let section = Section::new(title, table, span.clone(), &keys, problems);
         RawToken {
             span,
             name: section.text("name", "a name in quotes, such as \"desk\""),
@@ -190,11 +203,6 @@ impl RawTls {
 
 impl Checker<'_> {
     pub(super) fn access(&self, raw: &RawHttp) -> Access {
-        self.unique("token", raw.tokens.iter().filter_map(|token| token.name.as_ref()));
-        if let Some(first) = raw.tokens.get(HTTP_TOKENS_MAX) {
-            let message = format!("{} tokens; at most {HTTP_TOKENS_MAX} are known", raw.tokens.len());
-            self.problems.add(first.span.clone(), message);
-        }
         let count = |number: &Option<Spanned<i64>>| {
             let most = HTTP_CONNECTIONS_MAX as u64;
             let number = number.as_ref().and_then(|number| self.integer(number, (1, most)))?;
@@ -207,7 +215,8 @@ impl Checker<'_> {
         let hosts = raw.hosts.as_ref().map(|hosts| hosts.get_ref().as_slice()).unwrap_or_default();
         Access {
             hosts: hosts.iter().filter_map(|host| self.host(host)).collect(),
-            tokens: raw.tokens.iter().filter_map(|token| self.token(token)).collect(),
+            tokens: self.tokens(&raw.tokens, &[]),
+            tokens_file: raw.tokens_file.as_ref().map(|path| path.get_ref().into()),
             origins: origins.iter().filter_map(|origin| self.origin(origin)).collect(),
             tls: raw.tls.as_ref().and_then(|tls| self.tls(tls)),
             bounds: AccessBounds {
@@ -217,6 +226,23 @@ impl Checker<'_> {
                 requests_per_second: rate.and_then(|rate| u32::try_from(rate).ok()),
             },
         }
+    }
+
+    /// Tokens that come behind those `before`.
+    pub(super) fn tokens(&self, raw: &[RawToken], before: &[Token]) -> Vec<Token> {
+        self.unique("token", raw.iter().filter_map(|token| token.name.as_ref()));
+        for name in raw.iter().filter_map(|token| token.name.as_ref()) {
+            if before.iter().any(|token| token.name == *name.get_ref()) {
+                let message = format!("`{}` is a token of the configuration", name.get_ref());
+                self.problems.add(name.span(), message);
+            }
+        }
+        if let Some(first) = raw.get(HTTP_TOKENS_MAX.saturating_sub(before.len())) {
+            let all = before.len() + raw.len();
+            let message = format!("{all} tokens; at most {HTTP_TOKENS_MAX} are known");
+            self.problems.add(first.span.clone(), message);
+        }
+        raw.iter().filter_map(|token| self.token(token)).collect()
     }
 
     fn token(&self, raw: &RawToken) -> Option<Token> {

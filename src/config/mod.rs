@@ -25,6 +25,7 @@ mod rules_tests;
 mod sinks;
 #[cfg(test)]
 mod tests;
+mod token_file;
 mod validate;
 
 use std::fs::File;
@@ -250,8 +251,14 @@ impl Config {
 
 /// The text of a file that is not longer than a configuration.
 fn read(path: &Path) -> Result<String, ConfigError> {
+    let file =
+        File::open(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    read_from(file, path)
+}
+
+/// As [`read`], of an open file.
+fn read_from(file: File, path: &Path) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
     let mut text = String::new();
     file.take(limits::CONFIG_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() as u64 > limits::CONFIG_BYTES_MAX {

@@ -50,8 +50,8 @@ pub enum ServeError {
     Listen(String, #[source] io::Error),
     /// Others could ask, and nobody would be known.
     #[error(
-        "{0} can be reached by others and there are no tokens: add [[http.tokens]] to the configuration, or listen \
-         on 127.0.0.1"
+        "{0} can be reached by others and there are no tokens: add [[http.tokens]] or tokens_file to the \
+         configuration, or listen on 127.0.0.1"
     )]
     Open(String),
     /// A certificate or a key is of no use.
