@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod args;
 mod demo;
 mod failure;
+mod files;
 mod help;
 mod lists;
 mod log;

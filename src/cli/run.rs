@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Failure;
 use super::args::{FeedArgs, RecordArgs, RunArgs};
+use super::files;
 use super::screen::Screen;
 use super::summary;
 use crate::clock;
@@ -45,6 +46,7 @@ const DEFAULT_DB: &str = "data";
 /// `run`.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = config(&args.feeds)?;
+    files::make_room(config.access.bounds.connections);
     let service = service(&args.feeds, &config)?;
     let listen = args.listen.as_ref().unwrap_or(&config.listen);
     let bound =
