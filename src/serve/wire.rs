@@ -21,6 +21,9 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the kernel may keep for a follower that is cut: the rest of what was begun, and why.
 const LAST_BYTES: usize = 128 << 10;
 
+/// How long the rest of what was begun may take then, and why: there is room for both.
+const REST_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long it may take to come and read that.
 const LAST_WITHIN: Duration = Duration::from_secs(120);
 
@@ -131,7 +134,8 @@ impl Wire {
         let _ = socket.set_tcp_user_timeout(Some(LAST_WITHIN));
     }
 
-    /// What came of a write; an error if a stream's client has not taken what was begun for too long.
+    /// What came of a write; an error if a stream's client has not taken what was begun for too long. Before that, room is
+    /// made once: what was begun is a chunk of the answer, and only behind its end can be said why nothing follows.
     fn written(
         &mut self,
         context: &mut Context<'_>,
@@ -140,12 +144,17 @@ impl Wire {
         if result.is_ready() || !self.lease.follows() {
             return result;
         }
-        let within = self.lease.within;
+        let within = if self.lease.is_slow() { REST_WITHIN } else { self.lease.within };
         let blocked = self.blocked.get_or_insert_with(|| Box::pin(sleep(within)));
-        if blocked.as_mut().poll(context).is_ready() {
-            self.lease.is_slow.store(true, Ordering::Relaxed);
+        if blocked.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        if self.lease.is_slow.swap(true, Ordering::Relaxed) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")));
         }
+        self.make_room();
+        self.blocked = None;
+        context.waker().wake_by_ref();
         Poll::Pending
     }
 

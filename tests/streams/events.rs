@@ -85,10 +85,15 @@ fn who_does_not_read_is_cut_and_nobody_else_waits() {
         }
         served.shows("tapedeck_followers_ended_total{reason=\"slow\"} 1").await;
         let mut last = 0;
-        while let Some(event) = stalled.next().await {
+        let cut = loop {
+            let event = stalled.next().await.unwrap();
+            if event.name == "cut" {
+                break event.data;
+            }
             last += 1;
             assert_eq!(number(&row(&event)), last);
-        }
+        };
+        assert_eq!(cut, format!("{{\"code\":4008,\"cursor\":\"1-{last}\"}}"));
         assert!((1..3_000).contains(&last), "the kernel kept {last}");
         let mut again =
             Listener::connect(served.address, PATH, &format!("Last-Event-ID: 1-{last}\r\n")).await;

@@ -1,7 +1,9 @@
 //! A follower by server-sent events: the cursor is the event's id, so that a browser goes on where it was.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -57,23 +59,27 @@ impl<F: Follower> Events<F> {
             return Some(RETRY.to_owned());
         }
         let mut stopped = self.seat.0.stopped.clone();
+        let lease = self.lease.clone();
         while self.ended.is_none() {
             tokio::select! {
-                () = self.follower.ready() => {
-                    let events = self.take().await;
-                    if !events.is_empty() {
-                        return Some(events);
-                    }
-                }
+                // One who does not read is told no more but that, behind what it finds when it comes to read.
+                biased;
+                () = slow(lease.as_deref()) => return Some(self.end(Ended::Slow)),
+                () = self.seat.0.expired() => return Some(self.end(Ended::Expired)),
                 _ = self.beat.tick() => {
                     let cursor = self.follower.cursor();
                     let text = heartbeat(cursor);
                     return Some(format!("event: heartbeat\nid: {cursor}\ndata: {text}\n\n"));
                 }
-                () = self.seat.0.expired() => return Some(self.end(Ended::Expired)),
                 // What is committed is told before the end.
                 () = told(&mut stopped), if !self.follower.is_behind() => {
                     return Some(self.end(Ended::Stopped));
+                }
+                () = self.follower.ready() => {
+                    let events = self.take().await;
+                    if !events.is_empty() {
+                        return Some(events);
+                    }
                 }
             }
         }
@@ -97,6 +103,15 @@ impl<F: Follower> Events<F> {
         let (code, cursor) = ended.close(self.follower.cursor()).unwrap_or_default();
         format!("event: cut\ndata: {}\n\n", json!({ "code": code, "cursor": cursor }))
     }
+}
+
+/// Waits until its client has not read in time. The connection's task, which this is part of, is woken by that.
+async fn slow(lease: Option<&Lease>) {
+    let is_slow = |_: &mut Context<'_>| match lease {
+        Some(lease) if lease.is_slow() => Poll::Ready(()),
+        _ => Poll::Pending,
+    };
+    poll_fn(is_slow).await;
 }
 
 impl<F> Drop for Events<F> {
