@@ -122,6 +122,25 @@ fn who_does_not_read_is_cut_and_goes_on_without_a_hole() {
 }
 
 #[test]
+fn who_owes_an_answer_is_told_no_more_and_finds_all_of_it_whenever_it_reads() {
+    on(terms(1_000, 60_000), async |served| {
+        let mut stalled = Follower::connect(served.address, PATH).await;
+        let mut healthy = Follower::connect(served.address, PATH).await;
+        served.tell(1..=10);
+        assert_eq!(stalled.numbers_to(10).await.len(), 10);
+        served.tell(11..=6_000);
+        assert_eq!(healthy.numbers_to(6_000).await.len(), 6_000);
+        served.shows("tapedeck_followers_ended_total{reason=\"slow\"} 1").await;
+        let (numbers, code, cursor) = stalled.numbers_to_end().await;
+        // The kernels at both ends have room for thousands; what it was told has room in its own.
+        assert!(numbers.len() < 400, "it was told {}", numbers.len());
+        let last = 10 + numbers.len() as u64;
+        assert_eq!(numbers, (11..=last).collect::<Vec<u64>>());
+        assert_eq!((code, cursor), (4008, format!("1-{last}")));
+    });
+}
+
+#[test]
 fn who_falls_behind_what_is_kept_is_told_the_oldest() {
     on(terms(60_000, 60_000), async |served| {
         let mut stalled = Follower::narrow(served.address, PATH).await;
