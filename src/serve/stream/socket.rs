@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -10,6 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
@@ -31,7 +33,10 @@ use crate::serve::wire::Wire;
 /// Bytes read at once from a client, which has next to nothing to say; taken for each follower.
 const READ_BYTES: usize = 1 << 10;
 /// How long a close may take.
-const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// How long it may take for one that is cut for not reading. When it does at last, it answers the ping that it finds; were nobody
+/// there to hear it, its kernel would throw away what comes behind.
+const CUT_WITHIN: Duration = Duration::from_secs(30);
 
 /// Answers a request for a WebSocket, and tells `follower` over it once it is there.
 pub(super) fn begin(mut request: Request, follower: impl Follower, seat: Seat) -> Response {
@@ -64,7 +69,7 @@ pub(super) fn begin(mut request: Request, follower: impl Follower, seat: Seat) -
             Talk { sent: follower.cursor(), socket, follower, probe: Probe::default(), inbound: 0 };
         let ended = talk.run(&seat.0).await;
         figures.end(ended);
-        talk.close(ended).await;
+        talk.close(ended, seat.0.stopped.clone()).await;
     });
     response
 }
@@ -116,7 +121,7 @@ impl<F: Follower> Talk<F> {
                 () = seat.expired() => Err(Ended::Expired),
                 _ = beat.tick() => self.beat(seat).await,
                 () = told(&mut stopped) => {
-                    let most = std::time::Duration::from_nanos(HTTP_END_WITHIN.unsigned_abs()) / 2;
+                    let most = Duration::from_nanos(HTTP_END_WITHIN.unsigned_abs()) / 2;
                     // What is committed is told before the end, if there is time.
                     let _ = timeout(most.min(within), self.tell_rest(seat)).await;
                     Err(Ended::Stopped)
@@ -205,7 +210,7 @@ impl<F: Follower> Talk<F> {
 
     /// Says why it ends and where to go on. A client that does not read finds that behind what it was sent, which is mostly
     /// in its own buffers by then; if they are full, the kernel here keeps it for a while.
-    async fn close(mut self, ended: Ended) {
+    async fn close(mut self, ended: Ended, mut stopped: watch::Receiver<bool>) {
         let Some((code, reason)) = ended.close(self.sent) else {
             // Its own close is answered.
             let _ = timeout(CLOSE_WITHIN, self.socket.flush()).await;
@@ -219,7 +224,14 @@ impl<F: Follower> Talk<F> {
             Ok::<(), Error>(())
         };
         // Whoever does not answer is left.
-        let _ = timeout(CLOSE_WITHIN, closing).await;
+        if ended != Ended::Slow {
+            let _ = timeout(CLOSE_WITHIN, closing).await;
+            return;
+        }
+        tokio::select! {
+            _ = timeout(CUT_WITHIN, closing) => {}
+            () = told(&mut stopped) => {}
+        }
     }
 }
 
