@@ -41,7 +41,7 @@ struct InWriting {
     interval: Latencies,
 }
 
-/// The state behind [`run`].
+/// The state behind the thread of [`super::committer`].
 pub(super) struct OrderedStage {
     store: Arc<dyn Store>,
     run: Run,
