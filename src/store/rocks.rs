@@ -6,9 +6,11 @@
 //! nothing that this process sees; if it was the sync that failed, the batch may be there, whole, after a restart.
 //!
 //! A full disk shows only in writes that fail ([`StoreError::Full`]). Reads still work, and writes work again by
-//! themselves some seconds after space was freed.
+//! themselves some seconds after space was freed; but not if the log is synced before that, which RocksDB takes for a failure
+//! of another kind and never recovers from. So nothing is synced between a batch that found no room and the next that does.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rocksdb::{
     ColumnFamily, DB, Direction, ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
@@ -28,6 +30,8 @@ pub struct RocksStore {
     path: PathBuf,
     /// Before the lock, so that it is closed before the lock is let go.
     db: DB,
+    /// Bytes of the batch that found no room, until one finds it; 0 otherwise.
+    lacking: AtomicU64,
     _lock: WriterLock,
 }
 
@@ -51,7 +55,7 @@ impl RocksStore {
         let families = rocks_options::descriptors(Family::ALL);
         let db = DB::open_cf_descriptors(&rocks_options::database(Access::Write { create }), path, families)
             .map_err(|error| failure(path, &error, rocks_options::WRITE_BUFFER as u64))?;
-        let store = Self { path: path.to_owned(), db, _lock: lock };
+        let store = Self { path: path.to_owned(), db, lacking: AtomicU64::new(0), _lock: lock };
         if read_schema(&store.db, path)?.is_none() {
             store.write_schema()?;
         }
@@ -107,11 +111,23 @@ impl Store for RocksStore {
         }
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        self.db.write_opt(writes, &options).map_err(|error| failure(&self.path, &error, bytes))
+        let written = self.db.write_opt(writes, &options).map_err(|error| failure(&self.path, &error, bytes));
+        match &written {
+            Err(StoreError::Full { .. }) => self.lacking.store(bytes.max(1), Ordering::Release),
+            Ok(()) if self.lacking.load(Ordering::Relaxed) != 0 => self.lacking.store(0, Ordering::Release),
+            _ => {}
+        }
+        written
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush_wal(true).map_err(|error| failure(&self.path, &error, 0))
+        match self.lacking.load(Ordering::Acquire) {
+            0 => self.db.flush_wal(true).map_err(|error| failure(&self.path, &error, 0)),
+            needed => {
+                let free = fs4::available_space(&self.path).unwrap_or(0);
+                Err(StoreError::Full { path: self.path.clone(), needed, free })
+            }
+        }
     }
 
     fn directory(&self) -> Option<&Path> {
