@@ -110,7 +110,7 @@ impl OrderedStage {
         self.waiting.insert(work.place, work);
         while let Some(work) = self.waiting.remove(&self.next) {
             self.next += 1;
-            self.gather(&work)?;
+            self.gather(&work, news)?;
             credit.give_back(work.bytes);
             self.hear(news);
             if work.epoch.snapshot {
@@ -122,7 +122,7 @@ impl OrderedStage {
         Ok(())
     }
 
-    fn gather(&mut self, work: &Work) -> Result<(), CommitError> {
+    fn gather(&mut self, work: &Work, news: &Receiver<Written>) -> Result<(), CommitError> {
         let applied = clock::stamp();
         let mut results = work.take_results();
         self.quarantine(work, &mut results)?;
@@ -136,6 +136,9 @@ impl OrderedStage {
             }
         }
         self.symbols.extend(work.epoch.joined.iter().map(|joined| joined.symbol.clone()));
+        if results.iter().any(|result| !result.repairs.is_empty()) {
+            self.wait_for_writer(news)?;
+        }
         for result in results.iter_mut().filter(|result| !result.repairs.is_empty()) {
             let of_symbol = |earlier: &&ShareResult| earlier.symbol == result.symbol;
             let earlier: Vec<&ShareResult> = self.checkpoint.results.iter().filter(of_symbol).collect();
@@ -262,6 +265,16 @@ impl OrderedStage {
     /// Hears from the writer what is committed.
     pub(super) fn hear(&mut self, news: &Receiver<Written>) {
         news.try_iter().for_each(|written| self.heard(written));
+    }
+
+    /// What a repair amends may be in a checkpoint that is being written, and is looked for in the store.
+    fn wait_for_writer(&mut self, news: &Receiver<Written>) -> Result<(), CommitError> {
+        while self.journal.is_none() && !self.in_writing.is_empty() {
+            // A writer that is gone has its own reason, which `run` reports.
+            let written = news.recv().map_err(|_| CommitError::Panicked("writer"))?;
+            self.heard(written);
+        }
+        Ok(())
     }
 
     /// A checkpoint is written.
