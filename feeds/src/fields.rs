@@ -27,6 +27,8 @@ pub(crate) struct Fields {
     known: Vec<&'static str>,
     /// Frames of each channel until one is looked at.
     until: [u32; Channel::ALL.len()],
+    /// When the last one of each that was looked at came in.
+    looked: [Option<Nanos>; Channel::ALL.len()],
     /// As they stand in frames.
     unknown: Vec<Box<[u8]>>,
 }
@@ -36,7 +38,7 @@ impl Fields {
     pub(crate) fn new(known: &'static str) -> Fields {
         let mut known: Vec<&str> = known.split_ascii_whitespace().collect();
         known.sort_unstable();
-        Fields { known, until: [0; Channel::ALL.len()], unknown: Vec::new() }
+        Fields { known, until: Default::default(), looked: Default::default(), unknown: Vec::new() }
     }
 
     /// A connection begins: its first frames are to be looked at.
@@ -47,18 +49,27 @@ impl Fields {
     /// True if the next frame with ticks of `channel`, which is now, is one to look at.
     #[inline]
     pub(crate) fn is_due(&mut self, channel: Channel) -> bool {
-        let until = match channel {
-            Channel::Trades => &mut self.until[0],
-            Channel::Quotes => &mut self.until[1],
-        };
+        let until = &mut self.until[place(channel)];
         let is_due = *until == 0;
         *until = if is_due { FRAMES_BETWEEN_LOOKS - 1 } else { *until - 1 };
         is_due
     }
 
-    /// Counts the names in a frame that are not known, each once.
-    pub(crate) fn look(&mut self, text: &[u8], received_at: Option<Nanos>, counts: &mut FrameCounts) {
-        let Fields { known, unknown, .. } = self;
+    /// When the last frame with ticks of `channel` that was looked at came in.
+    pub(crate) fn looked(&self, channel: Channel) -> Option<Nanos> {
+        self.looked[place(channel)]
+    }
+
+    /// Counts the names in a frame that are not known, each once. True if one of them is new.
+    pub(crate) fn look(
+        &mut self,
+        channel: Channel,
+        text: &[u8],
+        received_at: Option<Nanos>,
+        counts: &mut FrameCounts,
+    ) -> bool {
+        let Fields { known, unknown, looked, .. } = self;
+        let before = unknown.len();
         // By the place in `unknown`, and behind those one for all others.
         let mut met = [false; UNKNOWN_FIELDS + 1];
         names(&text[..text.len().min(BYTES_LOOKED_AT)], |name| {
@@ -77,6 +88,17 @@ impl Fields {
                 counts.count_field(&shown, received_at);
             }
         });
+        looked[self::place(channel)] = received_at.or(looked[self::place(channel)]);
+        unknown.len() > before
+    }
+}
+
+/// Where what is kept of `channel` stands.
+#[inline]
+fn place(channel: Channel) -> usize {
+    match channel {
+        Channel::Trades => 0,
+        Channel::Quotes => 1,
     }
 }
 
@@ -132,7 +154,7 @@ mod tests {
 
     fn look(fields: &mut Fields, text: &str, at: Nanos) -> Vec<(String, u64, Option<Nanos>)> {
         let mut counts = FrameCounts::default();
-        fields.look(text.as_bytes(), Some(at), &mut counts);
+        fields.look(Channel::Trades, text.as_bytes(), Some(at), &mut counts);
         let found = counts.unknown_fields.into_iter();
         found.map(|(name, count)| (name, count.frames, count.since)).collect()
     }
@@ -174,5 +196,20 @@ mod tests {
         let mut due = |channel| (0..3 * FRAMES_BETWEEN_LOOKS).filter(|_| fields.is_due(channel)).count();
         assert_eq!((due(Channel::Quotes), due(Channel::Trades)), (3, 3));
         assert!(fields.is_due(Channel::Quotes) && !fields.is_due(Channel::Quotes));
+    }
+
+    #[test]
+    fn a_name_is_new_once_and_may_have_been_there_since_the_look_before() {
+        let (mut fields, mut counts) = (Fields::new("price"), FrameCounts::default());
+        let mut look = |channel, text: &str, at| {
+            let before = fields.looked(channel);
+            fields.look(channel, text.as_bytes(), at, &mut counts).then_some(before)
+        };
+        let (trades, quotes) = (Channel::Trades, Channel::Quotes);
+        assert_eq!(look(trades, r#"{"price":1}"#, Some(5)), None);
+        assert_eq!(look(quotes, r#"{"multiplier":1}"#, Some(6)), Some(None));
+        assert_eq!(look(trades, r#"{"price":1,"multiplier":1}"#, Some(7)), None, "it is known by then");
+        assert_eq!(look(trades, r#"{"lot":1,"tick":1}"#, None), Some(Some(7)));
+        assert_eq!(look(quotes, r#"{"scale":1}"#, Some(9)), Some(Some(6)));
     }
 }

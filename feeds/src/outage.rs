@@ -1,4 +1,4 @@
-//! Places in a connection's frames where ticks may be missing though no id shows it.
+//! Places in a connection's frames where ticks may be missing though no id shows it, or may mean something else.
 //!
 //! A session says what it noticed; where that was among the ticks is known only to whoever hands it frames, one at a
 //! time. Live connections and recordings both do it through here, so that they agree to the tick.
@@ -22,7 +22,7 @@ pub enum Whose {
     Between(u32, u32),
 }
 
-/// Why they may be.
+/// What shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// The venue's own counting has a gap, or began again.
@@ -33,6 +33,8 @@ pub enum Sign {
     Connection,
     /// It is the first that is heard of them.
     New,
+    /// Nothing is missing: a frame has a field that is not known and was not there when one was looked at before.
+    Fields,
 }
 
 /// One such place.
@@ -42,6 +44,8 @@ pub struct Outage {
     pub at: usize,
     /// Whose ticks.
     pub whose: Whose,
+    /// Which of them; `None` for all.
+    pub channel: Option<Channel>,
     /// What shows it.
     pub sign: Sign,
     /// The receive time of the frame before, if there was one: what is missing came after it.
@@ -78,15 +82,11 @@ impl Attention {
         counts: &mut FrameCounts,
     ) -> FrameKind {
         let (at, gaps, notices) = (out.ticks.len(), out.gaps.len(), out.notices.len());
-        let known = |symbols: &SymbolTable| u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX);
         let before = known(symbols);
         let below = Whose::Below(before);
         let kind = session.on_frame(frame, symbols, out);
         counts.count(&kind);
         drop_beyond(symbols, &mut out.ticks[at..]);
-        if kind == FrameKind::Ticks && self.fields.is_due(channel_of(&out.ticks[at..])) {
-            self.fields.look(session.text(frame.payload), frame.received_at, counts);
-        }
         let after = self.last;
         let mut found = Vec::new();
         let now = known(symbols);
@@ -102,10 +102,19 @@ impl Attention {
             Notice::Restarted(Some(symbol)) => Some((Whose::Symbol(*symbol), Sign::Counter)),
             _ => None,
         }));
-        out.outages.extend(found.into_iter().map(|(whose, sign)| Outage { at, whose, sign, after }));
+        let outage = |(whose, sign)| Outage { at, whose, channel: None, sign, after };
+        out.outages.extend(found.into_iter().map(outage));
+        if kind == FrameKind::Ticks {
+            self.look(session, frame, at, symbols, out, counts);
+        }
         self.last = frame.received_at.or(self.last);
         kind
     }
+}
+
+/// How many symbols there are.
+fn known(symbols: &SymbolTable) -> u32 {
+    u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX)
 }
 
 /// The channel of a frame with these ticks: the last is its own, where a quote that had waited came out with it. A frame
@@ -128,12 +137,35 @@ pub fn drop_beyond(symbols: &SymbolTable, ticks: &mut [Tick]) {
 }
 
 impl Attention {
+    /// Looks at the fields of a frame with the ticks from `at` on, if it is one to look at. A name that is new may have
+    /// been in all frames since the last look, up to this one with its ticks.
+    #[inline]
+    fn look(
+        &mut self,
+        session: &mut dyn Session,
+        frame: Frame<'_>,
+        at: usize,
+        symbols: &SymbolTable,
+        out: &mut Output,
+        counts: &mut FrameCounts,
+    ) {
+        let channel = channel_of(&out.ticks[at..]);
+        if !self.fields.is_due(channel) {
+            return;
+        }
+        let after = self.fields.looked(channel);
+        if self.fields.look(channel, session.text(frame.payload), frame.received_at, counts) {
+            let whose = Whose::Below(known(symbols));
+            let (at, channel) = (out.ticks.len(), Some(channel));
+            out.outages.push(Outage { at, whose, channel, sign: Sign::Fields, after });
+        }
+    }
+
     /// The connection has ended and the next frame is another one's: what came between is missing, of all symbols of
     /// `symbols`.
     pub fn reopen(&mut self, symbols: &SymbolTable, out: &mut Output) {
-        let whose = Whose::Below(u32::try_from(symbols.symbols().len()).unwrap_or(u32::MAX));
-        let (at, after) = (out.ticks.len(), self.last);
-        out.outages.push(Outage { at, whose, sign: Sign::Connection, after });
+        let (at, whose, after) = (out.ticks.len(), Whose::Below(known(symbols)), self.last);
+        out.outages.push(Outage { at, whose, channel: None, sign: Sign::Connection, after });
         self.fields.begin();
     }
 }
@@ -170,7 +202,7 @@ mod tests {
             let frame = Frame { received_at: Some(time), payload: payload.as_bytes() };
             attention.on_frame(&mut session, frame, &mut symbols, &mut out, &mut counts);
         }
-        let outage = |whose, sign, after| Outage { at: 0, whose, sign, after };
+        let outage = |whose, sign, after| Outage { at: 0, whose, channel: None, sign, after };
         let expected = [
             outage(Whose::Below(0), Sign::Counter, None),
             outage(Whose::Between(0, 1), Sign::New, Some(1)),

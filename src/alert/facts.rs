@@ -136,7 +136,7 @@ impl Facts {
             Slot::Stale(channel) => truth(sight.is_out(*channel, |cause| cause == Cause::Silence)),
             Slot::Gap(channel) => {
                 let is_lost = self.lost_now && *channel == Channel::Trades;
-                truth(is_lost || sight.is_out(*channel, |cause| cause != Cause::Silence))
+                truth(is_lost || sight.is_out(*channel, |cause| cause.is_loss() && cause != Cause::Silence))
             }
             Slot::Gaps => Number::exact(i128::from(self.gaps), 0),
             Slot::Delay => nanos(self.delays.value()?),

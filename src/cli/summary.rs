@@ -58,7 +58,8 @@ pub(super) fn counts(summary: &Summary, out: &mut (dyn Write + Send)) -> Result<
     let broken: u64 = summary.feeds.iter().map(|feed| feed.broken).sum();
     writeln!(out, "  frames     {frames}, broken {broken}")?;
     writeln!(out, "  windows    {} emitted or amended", summary.emissions)?;
-    let outages = summary.outages.iter().filter(|((_, cause), _)| *cause != Cause::Start.name());
+    let told_elsewhere = [Cause::Start.name(), Cause::Fields.name()];
+    let outages = summary.outages.iter().filter(|((_, cause), _)| !told_elsewhere.contains(cause));
     let outages: Vec<String> =
         outages.map(|((venue, cause), stretches)| format!("{venue} {cause} {stretches}")).collect();
     if !outages.is_empty() {

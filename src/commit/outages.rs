@@ -39,7 +39,7 @@ pub(super) fn count(counts: &mut OutageCounts, results: &[ShareResult], symbols:
     for ((venue, cause), Begun { symbol, from, stretches }) in begun {
         let in_all = counts.entry((venue.to_owned(), cause.name())).or_default();
         let before = std::mem::replace(in_all, *in_all + stretches);
-        let is_told = is_live && !matches!(cause, Cause::Start | Cause::Backfill);
+        let is_told = is_live && cause.is_loss() && cause != Cause::Start;
         // Ever more seldom: when there are twice as many as when it was told last.
         if is_told && before.checked_ilog2() != in_all.checked_ilog2() {
             let (cause, from) = (cause.name(), feeds::time::format(from));

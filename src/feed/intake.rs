@@ -188,7 +188,8 @@ impl Connection {
         let is_out =
             |number: &usize| outage.sign != Sign::New || self.is_first.get(*number).copied().unwrap_or(false);
         let symbols = numbers.filter(is_out).filter_map(|number| self.symbols.get(number));
-        let symbols: Carried = symbols.map(|&symbol| (symbol, Channels::ALL)).collect();
+        let channels = outage.channel.map_or(Channels::ALL, Channels::of);
+        let symbols: Carried = symbols.map(|&symbol| (symbol, channels)).collect();
         let after = outage.after.filter(|_| outage.sign != Sign::New);
         let cause = Cause::of(outage.sign);
         NewOutage { at: outage.at, file: self.input, symbols, after, cause }

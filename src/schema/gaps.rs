@@ -4,7 +4,10 @@
 //! | what | key behind the symbol's number | value |
 //! |---|---|---|
 //! | missing ids | first id u64 | version 1, last id, time before, time behind |
-//! | a stretch | where it begins i64, channel u8, flag u8 | version 2, then as in [`crate::symbol::snapshot`] |
+//! | a stretch | where it begins i64, channel u8, kind u8 | version 2, then as in [`crate::symbol::snapshot`] |
+//!
+//! Of one kind are stretches with the same flag, of which two that begin together are one: 1 for silence, 2 for unknown
+//! fields, 0 for all others.
 
 use super::Key;
 use crate::codec::{CodecError, Put, Reader};
@@ -44,7 +47,12 @@ pub fn encode(hole: &Hole) -> Vec<u8> {
 #[must_use]
 pub fn stretch_key(symbol: u32, stretch: &Stretch) -> Vec<u8> {
     let mut key = Key::default().u32(symbol).time(stretch.from).bytes();
-    key.extend([Channels::of(stretch.channel).bits(), u8::from(stretch.cause == Cause::Silence)]);
+    let kind = match stretch.cause {
+        Cause::Silence => 1,
+        Cause::Fields => 2,
+        _ => 0,
+    };
+    key.extend([Channels::of(stretch.channel).bits(), kind]);
     key
 }
 

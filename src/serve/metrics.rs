@@ -226,7 +226,7 @@ fn kinds(registry: &mut Registry, view: &View) {
             outages.get_or_create(&labels).inc_by(*count);
         }
     }
-    let help = "Stretches in which ticks of a symbol may be missing, as of the last checkpoint";
+    let help = "Stretches in which ticks of a symbol may be missing or mean something else, as of the last checkpoint";
     registry.register("outages", help, outages);
     let help = "Fields that are not known, in the frames that were looked at, as of the last checkpoint";
     registry.register("unknown_fields", help, fields);

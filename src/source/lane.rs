@@ -431,7 +431,8 @@ fn file_outage(file: usize, symbols: &[SymbolId], outage: &Outage) -> NewOutage 
     };
     let known = symbols.get(numbers).unwrap_or_default().iter().filter(|symbol| symbol.0 != u32::MAX);
     let cause = Cause::of(outage.sign);
-    let symbols = known.map(|&symbol| (symbol, Channels::ALL)).collect();
+    let channels = outage.channel.map_or(Channels::ALL, Channels::of);
+    let symbols = known.map(|&symbol| (symbol, channels)).collect();
     NewOutage { at: outage.at, file, symbols, after: outage.after, cause }
 }
 

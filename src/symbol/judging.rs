@@ -102,8 +102,9 @@ impl SymbolState {
 fn found(changes: &[GapChange], heard: &Heard<'_>) -> (u64, bool) {
     let is_filled = changes.iter().any(|change| matches!(change, GapChange::Closed(_)));
     let ids = changes.iter().filter(|change| matches!(change, GapChange::Opened(_)) && !is_filled).count();
-    let begins = |change: &&GapChange| matches!(change, GapChange::Out(_)) && matches!(heard, Heard::Outage);
-    let stretches = changes.iter().filter(begins).count();
+    let is_loss = |change: &&GapChange| matches!(change, GapChange::Out(stretch) if stretch.cause.is_loss());
+    let begins = matches!(heard, Heard::Outage);
+    let stretches = changes.iter().filter(is_loss).filter(|_| begins).count();
     ((ids + stretches) as u64, ids > 0)
 }
 

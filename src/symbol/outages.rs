@@ -1,5 +1,6 @@
 //! Stretches of time in which a symbol's ticks may be missing though no id shows it: its connection ended, the venue's
-//! counter jumped, a frame or a tick could not be read, a clock was set, or its stream was silent for too long.
+//! counter jumped, a frame or a tick could not be read, a clock was set, or its stream was silent for too long. And those in
+//! which they may mean something else: a field appeared in the frames that is not known.
 //!
 //! A stretch begins where it was noticed and ends with the next tick that comes in. Trades whose ids count up say
 //! themselves whether any is missing: then that is what holds, and the stretch is taken back.
@@ -39,11 +40,13 @@ pub enum Cause {
     Units = 7,
     /// A tick came with a number that cannot be.
     Value = 8,
+    /// Nothing is missing, but a field appeared in the frames that is not known.
+    Fields = 9,
 }
 
 impl Cause {
     /// All, by their number.
-    pub const ALL: [Cause; 9] = [
+    pub const ALL: [Cause; 10] = [
         Cause::Start,
         Cause::Connection,
         Cause::Counter,
@@ -53,6 +56,7 @@ impl Cause {
         Cause::Clock,
         Cause::Units,
         Cause::Value,
+        Cause::Fields,
     ];
 
     /// What a connection's frames show.
@@ -63,6 +67,7 @@ impl Cause {
             Sign::Broken => Cause::Broken,
             Sign::Connection => Cause::Connection,
             Sign::New => Cause::Start,
+            Sign::Fields => Cause::Fields,
         }
     }
 
@@ -90,6 +95,7 @@ impl Cause {
             Cause::Clock => "clock",
             Cause::Units => "units",
             Cause::Value => "value",
+            Cause::Fields => "fields",
         }
     }
 
@@ -99,8 +105,15 @@ impl Cause {
         match self {
             Cause::Silence => Flags::STALE,
             Cause::Backfill => Flags::BACKFILLED,
+            Cause::Fields => Flags::UNKNOWN_FIELDS,
             _ => Flags::GAP,
         }
+    }
+
+    /// True if ticks may be missing.
+    #[must_use]
+    pub fn is_loss(self) -> bool {
+        !matches!(self, Cause::Backfill | Cause::Fields)
     }
 }
 
@@ -246,8 +259,9 @@ impl Outages {
             !is_over
         });
         for stretch in over {
-            ended(stretch, proves);
-            if !proves {
+            let is_forgotten = proves && stretch.cause.is_loss();
+            ended(stretch, is_forgotten);
+            if !is_forgotten {
                 self.past.push(stretch);
                 self.merge_past();
             }

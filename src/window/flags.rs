@@ -5,8 +5,17 @@
 pub struct Flags(u16);
 
 /// Every flag's name, in the order of printing; the position is the bit.
-pub const NAMES: [&str; 8] =
-    ["partial", "gap", "stale", "late_revised", "backfilled", "quiet", "quarantined", "unscaled"];
+pub const NAMES: [&str; 9] = [
+    "partial",
+    "gap",
+    "stale",
+    "late_revised",
+    "backfilled",
+    "quiet",
+    "quarantined",
+    "unscaled",
+    "unknown_fields",
+];
 
 impl Flags {
     /// Nothing to remark.
@@ -21,6 +30,8 @@ impl Flags {
     pub const BACKFILLED: Flags = Flags(1 << 4);
     /// The symbol was taken out of service after a fault; this is its state before.
     pub const QUARANTINED: Flags = Flags(1 << 6);
+    /// A field appeared in the venue's frames that is not known: what is read of them may mean something else.
+    pub const UNKNOWN_FIELDS: Flags = Flags(1 << 8);
 
     /// These and those.
     #[must_use]

@@ -1,18 +1,23 @@
-//! A field that was never there before is on record, and changes no window.
+//! A field that was never there before is on record, and marks the windows in which it appeared.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use feeds::frame::FieldCount;
+use feeds::time::SECOND;
 use tapedeck::query::tables;
 use tapedeck::replay::ReplayOptions;
+use tapedeck::replay::plan::Mode;
 use tapedeck::schema::feeds::{self as ledgers, Feed};
+use tapedeck::schema::gaps::{self, Missing};
 use tapedeck::store::{Family, Store};
+use tapedeck::symbol::outages::{Cause, Stretch};
 use tapedeck::tape::Cut;
 
 use crate::live::{deliveries_of, live_options, recording, run_live};
 use crate::made::{Kind, Made, config, file, made};
-use crate::support::{assert_same, dump_of, dumped, memory, options, run};
+use crate::resume::run_until;
+use crate::support::{assert_same, dump_of, dumped, lines, memory, options, run};
 
 /// A market whose exchange writes one more field behind the time of a trade, from half of its lines on.
 fn changed(lines: usize) -> (Made, Made) {
@@ -39,8 +44,39 @@ fn unknown(store: &Arc<dyn Store>) -> BTreeMap<String, BTreeMap<String, FieldCou
     found.map(|feed| (feed.name, feed.unknown_fields)).collect()
 }
 
+/// The stretches in which a field appeared.
+fn appeared(store: &Arc<dyn Store>) -> Vec<Stretch> {
+    let pairs = store.scan(Family::Gaps, &[], None).map(|pair| pair.unwrap());
+    let missing = pairs.map(|(key, value)| gaps::decode(&key, &value).unwrap().1);
+    let stretches = missing.filter_map(|missing| match missing {
+        Missing::Stretch(stretch) => Some(stretch),
+        Missing::Ids(_) => None,
+    });
+    stretches.filter(|stretch| stretch.cause == Cause::Fields).collect()
+}
+
+/// A dump without that mark, and without the revisions that it takes.
+fn unmarked(dump: &str) -> String {
+    let lines = dump.lines().map(|line| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [kind @ "window", name, symbol, start, _, flags, rest @ ..] = &fields[..] else {
+            return line.to_owned();
+        };
+        let flags = flags.trim_end_matches("unknown_fields").trim_end_matches('|');
+        [&[*kind, name, symbol, start, flags], rest].concat().join(",")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The starts of the windows of one second with that mark.
+fn marked(dump: &str) -> Vec<String> {
+    let windows = lines(dump, "window,1s,").into_iter().map(|line| line.split(',').collect::<Vec<_>>());
+    let marked = windows.filter(|fields| fields[5].ends_with("unknown_fields"));
+    marked.map(|fields| fields[3].to_owned()).collect()
+}
+
 #[test]
-fn a_new_field_is_counted_with_its_time_and_marks_no_window() {
+fn a_new_field_is_counted_with_its_time_and_marks_the_windows_in_which_it_appeared() {
     let folder = tempfile::tempdir().unwrap();
     // A third are trades, of which one in 1,024 is looked at.
     let (plain, changed) = changed(9_000);
@@ -50,7 +86,19 @@ fn a_new_field_is_counted_with_its_time_and_marks_no_window() {
     let path = file(folder.path(), "changed.txt", &changed.head, &changed.lines);
     let store = memory();
     let report = run(&store, std::slice::from_ref(&path), &options);
-    assert_same(&dumped(&store), &without, "the windows");
+    let dump = dumped(&store);
+    assert_same(&unmarked(&dump), &unmarked(&without), "all but the mark");
+    // Somewhere between the two frames that were looked at. What was final then is in the list of gaps only.
+    let stretches = appeared(&store);
+    assert!(stretches.len() > 2, "one for each symbol of the connection: {stretches:?}");
+    let half = made(Kind::Capture, 11, 9_000).times[4_500];
+    assert!(stretches.iter().all(|stretch| stretch.from < half && stretch.to > half), "{stretches:?}");
+    let latest = stretches.iter().map(|stretch| stretch.to).max().unwrap();
+    let marked = marked(&dump);
+    assert!(!marked.is_empty() && marked.len() < lines(&dump, "window,1s,").len() / 20, "{marked:?}");
+    let around = feeds::time::format(half)..=feeds::time::format(latest - latest % SECOND);
+    assert!(marked.iter().all(|start| around.contains(start)), "{marked:?} in {around:?}");
+    assert!(!without.contains("unknown_fields"));
 
     let [count] = report.summary.feeds[0].unknown_fields.values().collect::<Vec<_>>()[..] else {
         panic!("{:?}", report.summary.feeds)
@@ -70,6 +118,15 @@ fn a_new_field_is_counted_with_its_time_and_marks_no_window() {
         let again = memory();
         run(&again, std::slice::from_ref(&path), &options);
         assert_eq!(unknown(&again), found, "nothing depends on the cut");
+        assert_same(&dumped(&again), &dump, "the windows by another cut");
+    }
+    for ticks in [2_000, 4_600, 7_000] {
+        let again = memory();
+        let mut options = made_options(Cut::Adaptive);
+        run_until(&again, std::slice::from_ref(&path), &options, ticks);
+        options.mode = Mode::Resume;
+        run(&again, std::slice::from_ref(&path), &options);
+        assert_same(&dumped(&again), &dump, "stopped and resumed");
     }
 }
 
@@ -89,6 +146,7 @@ fn a_live_run_has_it_by_connection_and_so_has_its_replay() {
 
     let other = tempfile::tempdir().unwrap();
     let without = run_live(other.path(), deliveries_of(&plain, 11), &live_options(2, Cut::Adaptive));
-    assert_same(&dumped(&live), &dumped(&without), "the windows");
+    assert_same(&unmarked(&dumped(&live)), &unmarked(&dumped(&without)), "all but the mark");
+    assert!(!marked(&dumped(&live)).is_empty() && appeared(&live).len() > found.len());
     assert!(unknown(&without).is_empty());
 }

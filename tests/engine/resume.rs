@@ -21,7 +21,12 @@ fn made_options(mode: Mode) -> ReplayOptions {
 }
 
 /// Replays until at least `ticks` are on the tape, then asks to stop.
-fn run_until(store: &Arc<dyn Store>, files: &[PathBuf], options: &ReplayOptions, ticks: u64) -> Report {
+pub(crate) fn run_until(
+    store: &Arc<dyn Store>,
+    files: &[PathBuf],
+    options: &ReplayOptions,
+    ticks: u64,
+) -> Report {
     let source = source::open(files, &options.source).unwrap();
     let stop = Stop::default();
     let asking = stop.clone();

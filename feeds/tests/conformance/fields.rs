@@ -2,7 +2,7 @@
 
 use feeds::fields::{FRAMES_BETWEEN_LOOKS, UNKNOWN_FIELDS};
 use feeds::frame::{FieldCount, Frame, FrameCounts, FrameKind};
-use feeds::outage::Attention;
+use feeds::outage::{Attention, Outage, Sign, Whose};
 use feeds::symbol::SymbolTable;
 use feeds::time::Nanos;
 use feeds::venue::{Output, Venue};
@@ -95,4 +95,41 @@ fn one_of_so_many_frames_is_looked_at() {
     assert_eq!(counts.unknown_fields.len(), UNKNOWN_FIELDS + 1, "{:?}", counts.unknown_fields);
     assert!(counts.unknown_fields.values().all(|count| *count == FieldCount { frames: 3, since }));
     assert_eq!(counts.unknown_fields["?"].frames, 3, "those that found no place");
+    assert_eq!(appeared(&out).len(), 1, "all with the first frame");
+}
+
+fn appeared(out: &Output) -> Vec<Outage> {
+    out.outages.iter().filter(|outage| outage.sign == Sign::Fields).copied().collect()
+}
+
+/// What was not looked at between two looks may have had it.
+#[test]
+fn a_new_field_touches_what_came_since_the_look_before() {
+    for venue in VENUES.iter().filter(|venue| !venue.fields().is_empty()) {
+        let lines = fixture(*venue);
+        let (mut session, mut symbols) = (venue.open(), SymbolTable::new(venue.id()));
+        let (mut attention, mut out) = (Attention::new(*venue), Output::default());
+        let mut hand_in = |received_at, payload: &[u8], out: &mut Output| {
+            let frame = Frame { received_at: Some(received_at), payload };
+            attention.on_frame(&mut *session, frame, &mut symbols, out, &mut FrameCounts::default())
+        };
+        let kinds: Vec<FrameKind> = lines.iter().map(|(at, line)| hand_in(*at, line, &mut out)).collect();
+        assert_eq!(appeared(&out), [], "{}", venue.id());
+        // Frames of the venue over and over, with a field more in all of them.
+        let with_ticks = lines.iter().zip(&kinds).filter(|(_, kind)| **kind == FrameKind::Ticks);
+        let changed: Vec<Vec<u8>> = with_ticks
+            .filter_map(|((_, line), _)| {
+                let at = line.iter().position(|byte| *byte == b'{')?;
+                Some([&line[..=at], b"\"made_up\":0,", &line[at + 1..]].concat())
+            })
+            .collect();
+        let (first, last) = (lines[0].0, lines[lines.len() - 1].0);
+        for number in 0..2 * i64::from(FRAMES_BETWEEN_LOOKS) {
+            let line = &changed[number as usize % changed.len()];
+            hand_in(last + number, line, &mut out);
+        }
+        let [found] = appeared(&out)[..] else { panic!("{}: {:?}", venue.id(), appeared(&out)) };
+        assert!(found.after.is_some_and(|after| (first..=last).contains(&after)), "{}", venue.id());
+        assert!(found.channel.is_some() && matches!(found.whose, Whose::Below(1..)), "{found:?}");
+    }
 }

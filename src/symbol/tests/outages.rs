@@ -140,6 +140,34 @@ fn silence_is_stale_and_marks_what_reads_the_silent_channel() {
     );
 }
 
+/// Nothing is missing, so ids prove nothing; and what else is open of the channel is another matter.
+#[test]
+fn an_unknown_field_marks_what_reads_its_channel_and_is_no_loss() {
+    let mut run = Run::with(plan(&[1], 2), DuplicateKey::Contiguous);
+    for (id, at) in [(1, 5), (2, 15), (3, 25)] {
+        run.trade(id, at);
+    }
+    run.apply(outage(Cause::Broken, 22 * SECOND / 10, Channels::of(Channel::Trades)));
+    run.apply(outage(Cause::Fields, 22 * SECOND / 10, Channels::of(Channel::Trades)));
+    run.apply(outage(Cause::Fields, 22 * SECOND / 10, Channels::of(Channel::Quotes)));
+    assert_eq!(run.out.gaps.len(), 3, "each is a stretch of its own");
+    run.trade(4, 31);
+    run.quote(1, 32);
+    run.trade(5, 45);
+    run.apply(Entry::End);
+    let flags: Vec<_> = said(&run, 0).into_iter().filter(|row| row.0 >= 2).collect();
+    let marked = "unknown_fields";
+    let both = "gap|unknown_fields";
+    assert_eq!(flags, [row(2, 0, both), row(2, 1, marked), row(3, 0, marked), row(4, 0, "partial")]);
+    let ended = run.out.gaps[3..].iter().map(|change| match change {
+        GapChange::Back(stretch) => (stretch.cause, "forgotten"),
+        GapChange::Out(stretch) => (stretch.cause, "over"),
+        other => panic!("{other:?}"),
+    });
+    let fields = (Cause::Fields, "over");
+    assert_eq!(ended.collect::<Vec<_>>(), [(Cause::Broken, "forgotten"), fields, fields]);
+}
+
 #[test]
 fn a_symbol_without_a_tick_misses_nothing_but_what_came_before_its_first() {
     let mut run = Run::with(plan(&[1], 2), DuplicateKey::Contiguous);
