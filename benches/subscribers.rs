@@ -3,9 +3,10 @@
 //!
 //! `cargo bench --no-default-features --bench subscribers [-- --subscribers N --seconds S --rate R]`
 //!
-//! Of N subscribers (2,000; 10,000 is the long one) two fifths read, a tenth keeps going and coming again, and half do
-//! not read at all; R alerts a second (100) for S seconds (20). They are in a process of their own, so that each process
-//! needs little more than N files: `ulimit -n` says how many there may be. Load is open loop: an alert counts from when it is
+//! Of N subscribers (2,000; 10,000 is the long one) two fifths read, a tenth keeps going and coming again, and half read
+//! the first 50 alerts and then nothing more; R alerts a second (100) for S seconds (20). What it is compared with is the
+//! same readers and the same that come and go, without those that stall. They are in a process of their own, so that each
+//! process needs little more than N files: `ulimit -n` says how many there may be. Load is open loop: an alert counts from when it is
 //! due. Every follower is held to have every alert, in order and once; those that do not read must be cut with their cursor,
 //! and some of them go on from it to the end.
 

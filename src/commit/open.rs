@@ -178,21 +178,7 @@ impl OpenBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stat::Pane;
-    use crate::window::{Emission, Flags};
-
-    fn emission(window: usize, start: Nanos) -> Emission {
-        Emission {
-            window,
-            start,
-            revision: 0,
-            flags: Flags::NONE,
-            number: 1,
-            until: start + 1,
-            carried: None,
-            pane: Pane::default(),
-        }
-    }
+    use crate::window::tests::made::emission;
 
     fn shown(symbol: u32, open: &[(usize, Nanos)]) -> Shown {
         let mut shown = Shown { symbol, rows: Default::default() };

@@ -134,23 +134,12 @@ impl WindowBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stat::Pane;
-    use crate::window::{Emission, Flags};
+    use crate::window::tests::made::emission;
 
     fn result(symbol: u32, windows: std::ops::Range<i64>) -> ShareResult {
         let mut result = ShareResult { symbol, ..ShareResult::default() };
         for start in windows {
-            let emission = Emission {
-                window: 0,
-                start,
-                revision: 0,
-                flags: Flags::NONE,
-                number: 1,
-                until: start + 1,
-                carried: None,
-                pane: Pane::default(),
-            };
-            result.emissions.push(&emission, 1);
+            result.emissions.push(&emission(0, start), 1);
         }
         result
     }

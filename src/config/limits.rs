@@ -162,12 +162,13 @@ pub const HTTP_ROWS: usize = 1_000;
 pub const ALERTS_LOOKED_AT: usize = 50_000;
 
 /// Followers of streams at a time. Each takes some 35 KiB and, where it does not read, less than that in the kernels of both
-/// ends: 1.1 GiB if all stall at once, for the ten seconds until they are cut. (`benches/subscribers.rs` measures it.)
+/// ends: 1.1 GiB if all stall at once, for the ten seconds until they are cut and the thirty in which they may still find
+/// that out. (`benches/subscribers.rs` measures it.)
 pub const STREAM_FOLLOWERS: usize = 16_384;
 /// Files that a run has open beside those who ask and follow: the store's tables, recordings, connections to venues.
 pub const RUN_FILES: usize = 1_024;
-/// How long a follower may take to read what was begun to be written to it, or to answer a ping; below the 30 s in which the kernel itself gives
-/// up one that does not read at all.
+/// How long a follower may take to read what was begun to be written to it, or to answer a ping; below the 30 s in which the
+/// kernel itself gives up one that does not read at all.
 pub const STREAM_WRITE_WITHIN: Nanos = 10 * SECOND;
 /// How often a follower is told where it is: proxies end what is quiet for half a minute.
 pub const STREAM_HEARTBEAT: Nanos = 15 * SECOND;

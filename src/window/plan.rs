@@ -59,6 +59,8 @@ impl Level {
 #[derive(Clone, Debug)]
 pub struct Plan {
     windows: Vec<Window>,
+    /// By window.
+    reads: Vec<Channels>,
     levels: Vec<Level>,
     roots: Vec<usize>,
     quotes: bool,
@@ -93,10 +95,13 @@ impl Plan {
                 (windows[window].reads(Reads::Trades), windows[window].reads(Reads::Quotes));
             levels.push(Level { window, size, finer, trades, quotes });
         }
+        let mut reads = vec![Channels::NONE; windows.len()];
+        levels.iter().for_each(|level| reads[level.window] = level.reads());
         let roots = (0..levels.len()).filter(|&level| levels[level].finer.is_none()).collect();
         let quotes = levels.iter().any(|level| level.quotes);
         Plan {
             windows,
+            reads,
             levels,
             roots,
             quotes,
@@ -114,9 +119,13 @@ impl Plan {
     }
 
     /// The channels that the window at this place in the configuration reads.
+    ///
+    /// # Panics
+    /// If there is no such window.
+    #[inline]
     #[must_use]
     pub fn reads(&self, window: usize) -> Channels {
-        self.levels.iter().find(|level| level.window == window).map_or(Channels::NONE, Level::reads)
+        self.reads[window]
     }
 
     /// True if some window reads quotes; if none does, quotes are counted and not kept.

@@ -24,7 +24,7 @@ use tapedeck::replay::ReplayOptions;
 use tapedeck::replay::stop::Stop;
 use tapedeck::simulator::faults::Script;
 use tapedeck::simulator::{Simulator, SimulatorSpec};
-use tapedeck::store::{Family, Store};
+use tapedeck::store::Store;
 use tapedeck::tape::Cut;
 
 use crate::made::{Kind, Made, config, made};
@@ -212,7 +212,7 @@ fn a_run_goes_on_from_the_one_before_it() {
 }
 
 /// An exchange that trades when all of a feed is subscribed, and that feed: trades and quotes of every symbol.
-fn exchange(market: MarketSpec, faults: &str, events: u64) -> (Simulator, FeedSpec) {
+pub(crate) fn exchange(market: MarketSpec, faults: &str, events: u64) -> (Simulator, FeedSpec) {
     let symbols: Vec<String> =
         Market::new(market).instruments().iter().map(|instrument| instrument.native.clone()).collect();
     let simulator = Simulator::start(SimulatorSpec {
@@ -272,46 +272,4 @@ fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchan
             .any(|line| line.starts_with("window,") && (line.contains("gap") || line.contains("backfilled"))),
         "no window has a flag"
     );
-}
-
-/// What a connection did not bring is asked for, revises what was final, and is there in the replay as it was live.
-#[test]
-fn what_is_missing_is_asked_for_and_final_windows_are_revised() {
-    const EVENTS: u64 = 9_000;
-    let market = MarketSpec { symbols: 3, ticks_per_second: 3_000, ..MarketSpec::default() };
-    let (simulator, feed) = exchange(market, "gap@1500*7,gap@3000*40", EVENTS);
-    let folder = tempfile::tempdir().unwrap();
-    let store = memory();
-    let recorder = Recorder::start(folder.path(), clock::wall()).unwrap();
-    let mut options = live_options(2, Cut::Adaptive);
-    options.config.engine.lateness = SECOND / 100;
-    let deck = Deck::start(&store, &options, Some(recorder)).unwrap();
-    let (stop, gaps) = (Stop::default(), Arc::clone(&store));
-    let (asking, pulse) = (stop.clone(), deck.pulse());
-    // Until nothing more comes, and nothing is missing.
-    let mut still = 0;
-    let watch = Box::new(move |connections: &[ConnectionStatus]| {
-        let frames = connections.iter().map(|connection| connection.frames).sum::<u64>();
-        let is_whole = gaps.scan(Family::Gaps, &[], None).all(|pair| pair.unwrap().1[0] != 1);
-        if frames > EVENTS / 2 && frames == still && is_whole && pulse.in_flight().0 == 0 {
-            asking.ask();
-        }
-        still = frames;
-    });
-    let service =
-        Service { feeds: vec![feed], ca: Vec::new(), seed: 1, backfill: true, limit: Some(60 * SECOND) };
-    let summary = service::run(service, deck, &stop, watch).unwrap();
-    let sent = simulator.stop().remove(0);
-    let (trades, quotes) = sent.sent.ticks();
-    assert!(sent.answered > 0, "{sent}");
-    assert_eq!(summary.ledger.received, trades + quotes + sent.answered, "{sent}");
-    let live = dumped(&store);
-    let revised = live.lines().filter(|line| line.starts_with("window,1s,") && line.contains("backfilled"));
-    assert!(revised.count() > 0, "no window was revised");
-    let mut config = config(true);
-    config.engine.lateness = SECOND / 100;
-    for (workers, cut) in [(1, Cut::Adaptive), (8, Cut::Every(7))] {
-        let replay = ReplayOptions { config: config.clone(), workers, cut, ..crate::support::options() };
-        assert_same(&dump_of(&recording(folder.path()), &replay), &live, "the replay");
-    }
 }

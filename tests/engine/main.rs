@@ -8,6 +8,7 @@ mod truth;
 mod worked;
 
 /// Rules tested on made-up ticks.
+mod backfills;
 mod cases;
 
 /// The same answer however the work is divided: workers, epochs, speed, files, further windows.

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tapedeck::alert::State;
-use tapedeck::config::{GroupBy, Grouping, SinkSpec};
+use tapedeck::config::{Catalogue, Config, GroupBy, Grouping, SinkSpec};
 use tapedeck::live::Deck;
 use tapedeck::output::{Format, write};
 use tapedeck::query::alerts::{AlertFilter, rows};
@@ -17,19 +16,11 @@ use crate::live::{deliveries, live_options};
 use crate::support::memory;
 
 fn to_file(path: &Path) -> SinkSpec {
-    SinkSpec {
-        name: "file".to_owned(),
-        kind: "file",
-        url: None,
-        path: Some(path.to_owned()),
-        secret_file: None,
-        rules: Vec::new(),
-        symbols: Vec::new(),
-        severity: None,
-        states: State::ALL.to_vec(),
-        suppressed: true,
-        grouping: None,
-    }
+    let text = format!(
+        "[[windows]]\nname = \"1s\"\n[[sinks]]\nkind = \"file\"\npath = {path:?}\nsuppressed = true\n"
+    );
+    let mut config = Config::parse("made", &text, &Catalogue::built_in()).unwrap();
+    config.sinks.remove(0)
 }
 
 /// The alert log, line by line.

@@ -196,10 +196,9 @@ pub(crate) fn venue_names(tree: &Tree) -> Vec<Offence> {
     })
 }
 
-/// Nothing unfinished.
+/// No comment says that something is unfinished. What the code itself leaves open, clippy finds.
 pub(crate) fn leftovers(tree: &Tree) -> Vec<Offence> {
-    let words =
-        ["FIXME", "TODO", "XXX", "HACK", "todo!", "unimplemented!", "dbg!", "#[ignore]", "#[should_panic]"];
+    let words = ["FIXME", "TODO", "XXX", "HACK"];
     let mut offences = Vec::new();
     for file in tree.rust() {
         for (number, line) in (1..).zip(file.text.lines()) {

@@ -76,7 +76,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "leftovers",
         run: code::leftovers,
-        bad: ("tests/a.rs", "//! A.\nfn a() { todo!() }\n"),
+        bad: ("tests/a.rs", "//! A.\n// FIXME: later\n\n"),
         good: ("tests/a.rs", "//! A.\nfn mastodon() {}\n"),
     },
     Check {
@@ -97,8 +97,8 @@ const CHECKS: &[Check] = &[
     Check {
         name: "machine paths",
         run: docs::machine_paths,
-        bad: ("scripts/x", "cd /root/x\n"),
-        good: ("scripts/x", "cd net/root/x\n"),
+        bad: ("scripts/x", "cd /home/someone/x\n"),
+        good: ("scripts/x", "cd net/home/x\n"),
     },
     Check {
         name: "paths in documents",

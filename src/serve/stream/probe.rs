@@ -2,7 +2,7 @@
 //! that.
 //!
 //! A client that has stopped reading looks to its sender like any other until all buffers between them are full: seconds
-//! in which a thousand such take half of the time of those who read, and memory in the kernel for as long as they stay. So
+//! in which a thousand such take half of the writes from those who read, and memory in the kernel for as long as they stay. So
 //! whoever owes an answer is told nothing more until it answers, and is cut when it has not for too long. What was told
 //! until then has room in its own buffers: it finds all of it, and why it was cut, whenever it reads again.
 

@@ -5,8 +5,8 @@ use feeds::tick::{Quote, Side, Trade};
 use feeds::time::{Nanos, SECOND};
 use proptest::prelude::*;
 
-use crate::stat::by_name;
-use crate::window::{Plan, Window};
+use crate::stat::{Pane, by_name};
+use crate::window::{Emission, Flags, Plan, Window};
 
 /// Where made-up time begins: not at an edge of anything but the second.
 pub(crate) const START: Nanos = 1_700_000_007 * SECOND;
@@ -137,6 +137,20 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         steps.push(Step::End);
         steps
     })
+}
+
+/// An emission of the window at this place, with nothing in it.
+pub(crate) fn emission(window: usize, start: Nanos) -> Emission {
+    Emission {
+        window,
+        start,
+        revision: 0,
+        flags: Flags::NONE,
+        number: 1,
+        until: start + 1,
+        carried: None,
+        pane: Pane::default(),
+    }
 }
 
 /// Windows of these sizes in seconds that say first how many trades they have, and read quotes too.
