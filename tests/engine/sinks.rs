@@ -15,9 +15,11 @@ use tapedeck::tape::Cut;
 use crate::live::{deliveries, live_options};
 use crate::support::memory;
 
+/// To whom everything is told.
 fn to_file(path: &Path) -> SinkSpec {
     let text = format!(
-        "[[windows]]\nname = \"1s\"\n[[sinks]]\nkind = \"file\"\npath = {path:?}\nsuppressed = true\n"
+        "[[sinks]]\nkind = \"file\"\npath = {path:?}\n\
+         states = [\"pending\", \"firing\", \"resolved\"]\nsuppressed = true\n"
     );
     let mut config = Config::parse("made", &text, &Catalogue::built_in()).unwrap();
     config.sinks.remove(0)
