@@ -1,9 +1,10 @@
 //! `run` with rules, killed with -9 at any moment while five clients follow its alerts: each of them has the log, alert
-//! by alert, and where the exchange sends again what was lost, the log is that of a run that was never killed.
+//! by alert, and where the exchange sends again what was lost, the log is that of a run that was never killed. Its sinks tell
+//! each alert at least once, grouped or not.
 //!
 //! `TAPEDECK_KILLS` says how many kills there are to be, `TAPEDECK_SEED` where they fall.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -79,12 +80,65 @@ target = { rules = ['burst'] }
 equal = []
 ";
 
-/// No clock of this machine moves a symbol whose times are long past.
+/// Everything to two files: each alert by itself, and in groups that wait for less than most runs live.
+const SINKS: &str = "
+[[sinks]]
+name = 'each'
+kind = 'file'
+path = 'FOLDER/each'
+states = ['pending', 'firing', 'resolved']
+suppressed = true
+[[sinks]]
+name = 'groups'
+kind = 'file'
+path = 'FOLDER/groups'
+states = ['pending', 'firing', 'resolved']
+suppressed = true
+group_by = ['rule', 'label.kind']
+group_wait = '100ms'
+group_interval = '400ms'
+";
+
+/// With sinks, and without for a run beside it. No clock of this machine moves a symbol whose times are long past.
 fn configuration(folder: &Folder, symbols: [&str; 2]) {
     let engine = "[engine]\ncheckpoint_every = '700ms'\nlateness = '500ms'\nidle = '1h'\n";
     let windows = ["1s", "5s", "1m"].map(|name| format!("[[windows]]\nname = '{name}'\n")).concat();
     let rules = RULES.replace("ONE", symbols[0]).replace("TWO", symbols[1]);
-    folder.write("c.toml", format!("{engine}{windows}{rules}"));
+    let sinks = SINKS.replace("FOLDER", folder.path().to_str().unwrap());
+    folder.write("whole.toml", format!("{engine}{windows}{rules}"));
+    folder.write("c.toml", format!("{engine}{windows}{rules}{sinks}"));
+}
+
+/// The number of an alert's row, as a sink tells it.
+fn told_number(row: &serde_json::Value) -> u64 {
+    row["cursor"].as_str().unwrap().split_once('-').unwrap().1.parse().unwrap()
+}
+
+/// The file of each sink has every alert of the log, and in each of its lines they rise.
+fn assert_sinks_told(folder: &Folder, log: &[Alert]) {
+    for sink in ["each", "groups"] {
+        let text = std::fs::read_to_string(folder.path().join(sink)).unwrap();
+        let lines: Vec<Vec<u64>> = text
+            .lines()
+            .map(|line| {
+                let said: serde_json::Value = serde_json::from_str(line).unwrap();
+                let grouped = said["alerts"].as_array().map(|rows| rows.iter().map(told_number).collect());
+                grouped.unwrap_or_else(|| vec![told_number(&said)])
+            })
+            .collect();
+        assert!(lines.iter().all(|line| line.is_sorted()), "{sink}: not as in the log");
+        let told: BTreeSet<u64> = lines.iter().flatten().copied().collect();
+        let missing: Vec<u64> = (1..=log.len() as u64).filter(|number| !told.contains(number)).collect();
+        assert!(missing.is_empty(), "{sink}: {missing:?} of {} were never told", log.len());
+        let in_all = lines.iter().map(Vec::len).sum::<usize>();
+        eprintln!(
+            "{sink}: {} alerts in {} lines, {} of them again",
+            told.len(),
+            lines.len(),
+            in_all - told.len()
+        );
+        assert!(sink == "each" || lines.len() < log.len() / 2, "{sink}: {} lines", lines.len());
+    }
 }
 
 /// A port on which nobody listens, below those that systems give out by themselves, so that the engine finds it free
@@ -223,17 +277,17 @@ fn said(alert: &Alert) -> Said {
     )
 }
 
-fn line(exchange: &Resending, db: &str, port: u16) -> String {
+fn line(exchange: &Resending, config: &str, db: &str, port: u16) -> String {
     let symbols = NATIVES.map(|native| format!(" binance:{native}")).concat();
     let url = format!("--url binance=ws://{}/binance", exchange.address());
-    format!("run --config c.toml --db {db} --listen 127.0.0.1:{port} {url}{symbols}")
+    format!("run --config {config} --db {db} --listen 127.0.0.1:{port} {url}{symbols}")
 }
 
 /// The log of a run that is never killed, over so many events.
 fn uninterrupted(folder: &Folder, events: u64) -> Vec<Alert> {
     let exchange = Resending::start(MARKET_SEED, true);
     exchange.end_with(events);
-    let mut live = started(folder, &line(&exchange, "whole", 0));
+    let mut live = started(folder, &line(&exchange, "whole.toml", "whole", 0));
     wait_for(|| (trades(folder, "whole") == events).then_some(()));
     live.running.signal("TERM");
     assert_eq!(live.running.wait().code(), Some(0));
@@ -247,7 +301,7 @@ fn five_who_follow_a_run_that_is_killed_are_told_what_an_uninterrupted_one_says(
     let exchange = Resending::start(MARKET_SEED, false);
     let mut chase = Chase {
         folder: &folder,
-        line: line(&exchange, "db", port),
+        line: line(&exchange, "c.toml", "db", port),
         draws: Draws(number("TAPEDECK_SEED", 5)),
         before: 0,
         followed: 0,
@@ -277,6 +331,7 @@ fn five_who_follow_a_run_that_is_killed_are_told_what_an_uninterrupted_one_says(
         assert_eq!(said(ours), said(theirs), "alert {}:\n{ours:?}\n{theirs:?}", number + 1);
     }
     assert_eq!(log.len(), whole.len());
+    assert_sinks_told(&folder, &log);
     assert_says_much(&log);
 }
 
@@ -326,4 +381,5 @@ fn five_who_follow_a_run_that_loses_trades_are_told_its_log() {
     let log = settle(&folder, live, followers);
     eprintln!("{kills} kills, {} with five who followed: {} alerts", chase.followed, log.len());
     assert!(!log.is_empty());
+    assert_sinks_told(&folder, &log);
 }
