@@ -28,7 +28,7 @@ use super::wire::{Bytes, Lease, Wire, set_up};
 use crate::config::Access;
 use crate::config::limits::{
     HTTP_CONNECTION_WITHIN, HTTP_END_WITHIN, HTTP_HEADER_BYTES, HTTP_HEADER_WITHIN, HTTP_HEADERS,
-    HTTP_REFUSALS, HTTP_TLS_WITHIN, STREAM_FOLLOWERS,
+    HTTP_REFUSALS, HTTP_TLS_WITHIN,
 };
 
 /// How long accepting rests after it failed.
@@ -89,7 +89,7 @@ pub(super) async fn accept(listener: TcpListener, door: Door, mut stopped: watch
     }
     let ending = async {
         places.emptied().await;
-        let all = u32::try_from(STREAM_FOLLOWERS).unwrap_or(u32::MAX);
+        let all = u32::try_from(door.terms.followers).unwrap_or(u32::MAX);
         drop(door.followers.acquire_many(all).await);
     };
     // Those who are not done by then are cut off.

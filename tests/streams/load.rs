@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::client::{Follower, Said, number};
-use crate::support::on;
+use crate::support::{on, raw};
 
 const PATH: &str = "/v1/alerts/stream";
 /// Alerts in all, and how many are committed at once.
@@ -124,5 +124,38 @@ fn each_of_many_has_every_alert_once_whatever_the_others_do() {
             assert!((1..ALERTS).contains(&cut_at) && ledger.cuts >= 1, "{ledger:?}");
             assert_eq!(ledger.last, ALERTS);
         }
+    });
+}
+
+/// Who finds no place is told so, and finds one when another has gone.
+#[test]
+fn there_are_so_many_places_and_no_more() {
+    const LOOK: &str = "/v1/windows/stream?live=true";
+    let terms = Terms { followers: 3, lookers: 2, ..Terms::default() };
+    on(terms, async |served| {
+        let address = served.address;
+        let refused = |path: &str, why: &str| {
+            let (status, head, body) = raw(address, path, "Accept: text/event-stream\r\n");
+            assert!(
+                status == 503 && head.contains("retry-after: 5") && body.contains(why),
+                "{status} {body}"
+            );
+        };
+        let first = Follower::connect(address, LOOK).await;
+        let second = Follower::connect(address, LOOK).await;
+        refused(LOOK, "2 look at open windows already");
+        let third = Follower::connect(address, "/v1/windows/stream").await;
+        refused(PATH, "3 follow already");
+        served.shows("tapedeck_followers{way=\"socket\"} 3").await;
+        served.shows("tapedeck_followers_refused_total 2").await;
+        drop(third);
+        served.shows("tapedeck_followers{way=\"socket\"} 2").await;
+        refused(LOOK, "2 look at open windows already");
+        let again = Follower::connect(address, PATH).await;
+        refused(PATH, "3 follow already");
+        drop((first, again));
+        served.shows("tapedeck_followers{way=\"socket\"} 1").await;
+        drop((Follower::connect(address, LOOK).await, second));
+        served.shows("tapedeck_followers_refused_total 4").await;
     });
 }

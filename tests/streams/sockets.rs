@@ -16,6 +16,7 @@ fn terms(write_ms: u64, heartbeat_ms: u64) -> Terms {
     Terms {
         write_within: Duration::from_millis(write_ms),
         heartbeat_every: Duration::from_millis(heartbeat_ms),
+        ..Terms::default()
     }
 }
 

@@ -41,6 +41,10 @@ pub struct Terms {
     pub write_within: Duration,
     /// How often it is told where it is, also when there is nothing for it.
     pub heartbeat_every: Duration,
+    /// How many follow at a time.
+    pub followers: usize,
+    /// How many of them look at open windows.
+    pub lookers: usize,
 }
 
 impl Default for Terms {
@@ -48,6 +52,8 @@ impl Default for Terms {
         Terms {
             write_within: Duration::from_nanos(STREAM_WRITE_WITHIN.unsigned_abs()),
             heartbeat_every: Duration::from_nanos(STREAM_HEARTBEAT.unsigned_abs()),
+            followers: STREAM_FOLLOWERS,
+            lookers: LOOKERS,
         }
     }
 }
@@ -180,8 +186,8 @@ impl Streams {
             alerts: Arc::new(AlertTail::new(Arc::clone(&viewer))),
             viewer,
             figures: Arc::default(),
-            places: Arc::new(Semaphore::new(STREAM_FOLLOWERS)),
-            lookers: Arc::new(Semaphore::new(LOOKERS)),
+            places: Arc::new(Semaphore::new(terms.followers)),
+            lookers: Arc::new(Semaphore::new(terms.lookers)),
             terms,
             stopped,
         }
@@ -198,7 +204,7 @@ impl Streams {
     /// Begins to tell `follower`, in the way that the request asks for.
     fn begin(&self, request: Request, way: Way, follower: impl Follower) -> Response {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return self.no_place(&format!("{STREAM_FOLLOWERS} follow already"));
+            return self.no_place(&format!("{} follow already", self.terms.followers));
         };
         let seat = Seat {
             figures: Arc::clone(&self.figures),

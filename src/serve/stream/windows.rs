@@ -16,7 +16,7 @@ use super::{Follower, Lost, Streams, Told, Way};
 use crate::alert::Cursor;
 use crate::commit::open::New;
 use crate::commit::windows::{Emitted, Following, WindowBoard};
-use crate::config::limits::{LOOKERS, STREAM_BATCH_BYTES};
+use crate::config::limits::STREAM_BATCH_BYTES;
 use crate::output::{Cell, Column, Format, write};
 use crate::query::alerts::{after, names};
 use crate::query::windows::{Shape, shape};
@@ -230,7 +230,7 @@ pub(in crate::serve) async fn stream(State(streams): State<Arc<Streams>>, reques
     };
     let open = if asked.is_live {
         let Ok(looks) = Arc::clone(&streams.lookers).try_acquire_owned() else {
-            return streams.no_place(&format!("{LOOKERS} look at open windows already"));
+            return streams.no_place(&format!("{} look at open windows already", streams.terms.lookers));
         };
         Some(OpenWindows::new(streams.viewer.pulse().open_windows().clone(), looks))
     } else {
