@@ -29,6 +29,7 @@
 //!   - `r` past trades that were asked for: `{"venue":…,"native":…,"first":…,"last":…,"body":…}`, the ids that were asked
 //!     for and the answer
 //!   - `u` the rules that are in force from here on, as TOML
+//!   - `q` the run begins to stop: connections that are closed behind it are closed by it
 //!   - `s` the run was stopped on purpose
 //! - `CONTENT`: all up to the line feed; may be empty. Other than in `f` it is escaped as in `e`.
 //!
@@ -133,6 +134,8 @@ pub enum Content<'a> {
     Past(Past),
     /// The rules that are in force from here on.
     Rules(Cow<'a, str>),
+    /// The run begins to stop.
+    Stopping,
     /// The run was stopped on purpose.
     Stop,
 }
@@ -179,6 +182,7 @@ impl Entry<'_> {
                 (b'r', &json)
             }
             Content::Rules(text) => (b'u', text.as_bytes()),
+            Content::Stopping => (b'q', b""),
             Content::Stop => (b's', b""),
         };
         for number in [self.number, self.received_at.unsigned_abs(), u64::from(self.connection)] {
@@ -239,6 +243,7 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
             }
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| "rules that are no text")?),
         }),
+        b"q" => Content::Stopping,
         b"s" => Content::Stop,
         _ => return Err("the entry's kind is not known"),
     };
@@ -306,6 +311,7 @@ mod tests {
             past.prop_map(Content::Past),
             "(?s).{0,40}".prop_map(|text| Content::Rules(Cow::Owned(text))),
             Just(Content::Time),
+            Just(Content::Stopping),
             Just(Content::Stop),
         ]
     }
@@ -342,14 +348,15 @@ mod tests {
             Content::Frame(Cow::Borrowed(b"{\"a\": 1}")),
             Content::Frame(Cow::Borrowed(b"a\nb\\c")),
             Content::Time,
+            Content::Stopping,
             Content::Stop,
         ] {
             entry(content).encode(&mut bytes);
         }
         let expected = "7 1700000000000000001 3 o {\"venue\":\"here\",\"address\":\"ws://x/y\"}\n\
             7 1700000000000000001 3 f {\"a\": 1}\n7 1700000000000000001 3 e a\\nb\\\\c\n\
-            7 1700000000000000001 3 t \n7 1700000000000000001 3 s \n";
+            7 1700000000000000001 3 t \n7 1700000000000000001 3 q \n7 1700000000000000001 3 s \n";
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
-        assert!(decode(b"7 1700000000000000001 3 q x").is_err() && decode(b"7 17 3 f x").is_err());
+        assert!(decode(b"7 1700000000000000001 3 z x").is_err() && decode(b"7 17 3 f x").is_err());
     }
 }

@@ -58,6 +58,11 @@ pub enum Delivery {
         /// Who wants to know from which entry on they hold, or what is wrong with them.
         answer: Option<oneshot::Sender<Result<u64, String>>>,
     },
+    /// The run begins to stop: what connections that end behind this would have brought is for the next run to miss.
+    Stopping {
+        /// When.
+        received_at: Nanos,
+    },
     /// Past trades that were asked for, to close a gap.
     Past {
         /// What was asked for, and the answer.

@@ -37,6 +37,8 @@ pub struct Intake {
     connections: FxHashMap<ConnectionId, Connection>,
     carriers: Carriers,
     numbers: FxHashMap<Symbol, SymbolId>,
+    /// Connections that end now are ended by the run.
+    stopping: bool,
 }
 
 impl Intake {
@@ -48,6 +50,7 @@ impl Intake {
             connections: FxHashMap::default(),
             carriers: Carriers::default(),
             numbers: FxHashMap::default(),
+            stopping: false,
         }
     }
 
@@ -70,6 +73,7 @@ impl Intake {
                 self.close(connection, &mut batch);
             }
             Delivery::Time { received_at } => batch.clock = Some(received_at),
+            Delivery::Stopping { .. } => self.stopping = true,
             Delivery::Rules { text, .. } => batch.rules = Some(text),
             Delivery::Past { past, received_at } => self.past(&past, received_at, &mut batch),
             Delivery::Alarm { connection, alarm, .. } => self.alarm(connection, &alarm, &mut batch),
@@ -136,11 +140,12 @@ impl Intake {
         batch.ticks = output.ticks;
     }
 
-    /// What no other connection carries is out from its last frame on.
+    /// What no other connection carries is out from its last frame on. When the run stops, that is for the next one to
+    /// say, which knows until when.
     fn close(&mut self, connection: ConnectionId, batch: &mut Batch) {
         let Some(known) = self.connections.remove(&connection) else { return };
         let symbols = self.carriers.close(connection);
-        if !symbols.is_empty() {
+        if !symbols.is_empty() && !self.stopping {
             let (at, file, after) = (batch.ticks.len(), known.input, known.last);
             batch.outages.push(NewOutage { at, file, symbols, after, cause: Cause::Connection });
         }

@@ -67,6 +67,7 @@ impl LastTicks {
                 self.connections.remove(connection);
             }
             Delivery::Time { .. }
+            | Delivery::Stopping { .. }
             | Delivery::Alarm { .. }
             | Delivery::Past { .. }
             | Delivery::Rules { .. } => {}

@@ -120,6 +120,10 @@ impl Recorder {
                 entry(*received_at, 0, Content::Time).encode(&mut self.buffer);
                 *received_at
             }
+            Delivery::Stopping { received_at } => {
+                entry(*received_at, 0, Content::Stopping).encode(&mut self.buffer);
+                *received_at
+            }
         };
         self.hand_on(now)
     }

@@ -172,6 +172,8 @@ async fn connect(
             }
         }
     }
+    // Whoever takes deliveries may be gone.
+    let _ = deliveries.send(Delivery::Stopping { received_at: clock::wall() }).await;
     drop(deliveries);
     for task in [asking, granting].into_iter().flatten() {
         task.abort();

@@ -299,6 +299,7 @@ impl Recorded {
                 Delivery::Rules { text: text.to_string(), received_at: entry.received_at, answer: None }
             }
             Content::Time => Delivery::Time { received_at: entry.received_at },
+            Content::Stopping => Delivery::Stopping { received_at: entry.received_at },
             Content::Alarm(alarm) => {
                 Delivery::Alarm { connection, alarm: alarm.clone(), received_at: entry.received_at }
             }

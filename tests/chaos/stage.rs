@@ -219,7 +219,10 @@ impl Account {
                 }
                 self.alarms.push((Instant::now(), what.clone()));
             }
-            Delivery::Time { .. } | Delivery::Past { .. } | Delivery::Rules { .. } => {}
+            Delivery::Time { .. }
+            | Delivery::Stopping { .. }
+            | Delivery::Past { .. }
+            | Delivery::Rules { .. } => {}
         }
         self.taken += 1;
         self.deck.send((delivery, !self.taken.is_multiple_of(16))).unwrap();

@@ -24,7 +24,7 @@ use tapedeck::replay::ReplayOptions;
 use tapedeck::replay::stop::Stop;
 use tapedeck::simulator::faults::Script;
 use tapedeck::simulator::{Simulator, SimulatorSpec};
-use tapedeck::store::Store;
+use tapedeck::store::{Family, Store};
 use tapedeck::tape::Cut;
 
 use crate::made::{Kind, Made, config, made};
@@ -78,6 +78,11 @@ pub(crate) fn deliveries(seed: u64, lines: usize) -> Vec<Delivery> {
 
 /// The same of these lines.
 pub(crate) fn deliveries_of(made: &Made, seed: u64) -> Vec<Delivery> {
+    played(made, seed).0
+}
+
+/// The same, and the connections that are still open then.
+fn played(made: &Made, seed: u64) -> (Vec<Delivery>, Vec<Connection>) {
     let parsed = made.lines.iter().map(|line| {
         let space = line.iter().position(|byte| *byte == b' ').unwrap();
         let received_at: i64 = std::str::from_utf8(&line[..space]).unwrap().parse().unwrap();
@@ -117,7 +122,7 @@ pub(crate) fn deliveries_of(made: &Made, seed: u64) -> Vec<Delivery> {
             out.push(open.remove(which).close(received_at));
         }
     }
-    out
+    (out, open)
 }
 
 pub(crate) fn recording(folder: &Path) -> Vec<PathBuf> {
@@ -211,6 +216,38 @@ fn a_run_goes_on_from_the_one_before_it() {
     drop(folder);
 }
 
+/// A rule on gaps would fire with every stop, and the windows' end is for the next run to know.
+#[test]
+fn connections_that_a_stop_ends_are_no_outage_until_the_next_run() {
+    let made = made(Kind::Capture, 21, 900);
+    let end = *made.times.last().unwrap() + SECOND;
+    let (folder, options) = (tempfile::tempdir().unwrap(), live_options(2, Cut::Adaptive));
+    let closing = |is_stop: bool, name: &str| {
+        let (mut deliveries, open) = played(&made, 21);
+        if is_stop {
+            deliveries.push(Delivery::Stopping { received_at: end });
+        }
+        deliveries.extend(open.into_iter().map(|connection| connection.close(end)));
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let store = run_live(&folder, deliveries, &options);
+        let replay = ReplayOptions { config: config(true), ..crate::support::options() };
+        assert_same(&dump_of(&recording(&folder), &replay), &dumped(&store), name);
+        store
+    };
+    let (stopped, ended) = (closing(true, "stopped"), closing(false, "ended"));
+    let open = run_live(tempfile::tempdir().unwrap().path(), deliveries_of(&made, 21), &options);
+    assert_same(&dumped(&stopped), &dumped(&open), "a stop");
+    let gaps = |store: &Arc<dyn Store>| {
+        let alerts = dumped(store).lines().filter(|line| line.contains(",firing,gap,")).count();
+        (alerts, store.scan(Family::Gaps, &[], None).count())
+    };
+    let (before, with_outages) = (gaps(&stopped), gaps(&ended));
+    assert!(with_outages.0 > before.0 && with_outages.1 > before.1, "{before:?} {with_outages:?}");
+    drop(Deck::start(&stopped, &options, None).unwrap().stop().unwrap());
+    assert!(gaps(&stopped).1 > before.1, "the next run misses it");
+}
+
 /// An exchange that trades when all of a feed is subscribed, and that feed: trades and quotes of every symbol.
 pub(crate) fn exchange(market: MarketSpec, faults: &str, events: u64) -> (Simulator, FeedSpec) {
     let symbols: Vec<String> =
@@ -265,8 +302,17 @@ fn a_run_on_a_faulty_exchange_replays_to_its_digest_and_its_ledger_is_the_exchan
     let (trades, quotes) = sent.sent.ticks();
     assert_eq!(summary.ledger.received, trades + quotes + sent.answered, "{sent}");
     let live = dumped(&store);
+    let files = recording(folder.path());
     let replay = ReplayOptions { config: config(true), ..options() };
-    assert_same(&dump_of(&recording(folder.path()), &replay), &live, "the replay");
+    assert_same(&dump_of(&files, &replay), &live, "the replay");
+    let packed = std::fs::read(files.last().unwrap()).unwrap();
+    let kinds: String = zstd::stream::decode_all(&packed[..])
+        .unwrap()
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b' ').nth(3))
+        .map(|kind| char::from(kind[0]))
+        .collect();
+    assert!(kinds.trim_end_matches('s').trim_end_matches('c').ends_with('q'), "the run closes what is open");
     assert!(
         live.lines()
             .any(|line| line.starts_with("window,") && (line.contains("gap") || line.contains("backfilled"))),

@@ -177,6 +177,7 @@ pub(super) fn told(delivery: Delivery) -> String {
         Delivery::Opened { connection, .. } => format!("opened {}", connection.0),
         Delivery::Closed { connection, why, .. } => format!("closed {} {why}", connection.0),
         Delivery::Time { .. } => "time".to_owned(),
+        Delivery::Stopping { .. } => "stopping".to_owned(),
         Delivery::Rules { .. } => "rules".to_owned(),
         Delivery::Past { past, .. } => format!("past {} {}", past.first, past.last),
         Delivery::Alarm { alarm, .. } => format!("alarm {}", alarm.what),
