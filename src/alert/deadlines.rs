@@ -18,6 +18,20 @@ impl Judge {
         }
     }
 
+    /// The same of those before `time` that are also before their rule's own of `last_ends`, by its place.
+    pub(super) fn pass_ending(
+        &mut self,
+        sight: &Sight<'_>,
+        time: Nanos,
+        last_ends: &[Nanos],
+        out: &mut Judged,
+    ) {
+        let is_past = |&(due, place): &(Nanos, usize)| due < time && due < last_ends[place];
+        while let Some((due, place)) = self.dues(true).filter(is_past).min() {
+            self.pass(place, sight, due, out);
+        }
+    }
+
     pub(super) fn pass_live(&mut self, sight: &Sight<'_>, time: Nanos, out: &mut Judged) {
         while time >= self.live_due {
             match self.first_due(false) {
@@ -32,16 +46,7 @@ impl Judge {
 
     /// The first deadline of the rules over final windows, or of the others; sets from when on to look again.
     fn first_due(&mut self, is_closed: bool) -> Option<(Nanos, usize)> {
-        let mut first: Option<(Nanos, usize)> = None;
-        for (place, kept) in self.kept.iter().enumerate() {
-            let rule = &self.book.rules()[kept.rule];
-            if is_closed == (rule.is_closed() && rule.at_close_of.is_none()) {
-                let due = kept.deadline(rule);
-                if due != Nanos::MAX && first.is_none_or(|(least, _)| due < least) {
-                    first = Some((due, place));
-                }
-            }
-        }
+        let first = self.dues(is_closed).min();
         let due = first.map_or(Nanos::MAX, |(due, _)| due);
         if is_closed {
             self.closed_due = due
@@ -49,6 +54,16 @@ impl Judge {
             self.live_due = due
         }
         first
+    }
+
+    /// The deadlines of the rules over final windows, or of the others, with the rules' places.
+    fn dues(&self, is_closed: bool) -> impl Iterator<Item = (Nanos, usize)> + '_ {
+        let dues = self.kept.iter().enumerate().filter_map(move |(place, kept)| {
+            let rule = &self.book.rules()[kept.rule];
+            let is_one = is_closed == (rule.is_closed() && rule.at_close_of.is_none());
+            is_one.then(|| (kept.deadline(rule), place))
+        });
+        dues.filter(|(due, _)| *due != Nanos::MAX)
     }
 
     pub(super) fn reckon(&mut self) {

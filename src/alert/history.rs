@@ -8,7 +8,7 @@
 //! flags u64, a value for each series), the last final ones (start, revision, flags). Then the series, each a list of
 //! values, the oldest first. A value is 0, or 1 and a number; a list its length and its items.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use feeds::time::Nanos;
 
@@ -63,24 +63,25 @@ impl PartialEq for History {
 }
 
 impl History {
-    /// Nothing yet, of `series`, of which those in `own` (their places, in order) are kept. `size` is that of the window
-    /// at a place in the configuration.
-    pub(crate) fn new(series: &[Series], own: &[usize], size: impl Fn(usize) -> Nanos) -> History {
-        let mut watched: Vec<Watched> = Vec::new();
-        for &place in own {
-            let window = series[place].window;
-            match watched.iter_mut().find(|known| known.window == window) {
-                Some(known) => known.series.push(place),
-                None => watched.push(Watched {
-                    window,
-                    size: size(window),
-                    series: vec![place],
-                    over: VecDeque::new(),
-                    named: VecDeque::new(),
-                }),
-            }
-        }
-        watched.sort_by_key(|watched| watched.window);
+    /// Nothing yet, of `series`, of which those in `own` (their places, in order) are kept, and of `closing`, windows of
+    /// which only their close is wanted. `size` is that of the window at a place in the configuration.
+    pub(crate) fn new(
+        series: &[Series],
+        own: &[usize],
+        closing: &[usize],
+        size: impl Fn(usize) -> Nanos,
+    ) -> History {
+        let mut by_window: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        by_window.extend(closing.iter().map(|&window| (window, Vec::new())));
+        own.iter().for_each(|&place| by_window.entry(series[place].window).or_default().push(place));
+        let watched = by_window.into_iter().map(|(window, series)| Watched {
+            window,
+            size: size(window),
+            series,
+            over: VecDeque::new(),
+            named: VecDeque::new(),
+        });
+        let watched = watched.collect();
         History { watched, series: vec![VecDeque::new(); series.len()], revisions: vec![0; series.len()] }
     }
 
@@ -133,6 +134,12 @@ impl History {
             Some(over) => *over = Over { mark, values },
             None => watched.over.insert(at, Over { mark, values }),
         }
+    }
+
+    /// The end of the last of these windows that is not final.
+    pub(crate) fn last_end(&self, windows: &[usize]) -> Option<Nanos> {
+        let of_these = self.watched.iter().filter(|it| windows.contains(&it.window));
+        of_these.filter_map(|it| Some(it.over.back()?.mark.start.saturating_add(it.size))).max()
     }
 
     /// The end of the next window that becomes final.

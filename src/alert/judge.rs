@@ -222,10 +222,11 @@ impl Judge {
         }
         sort(&mut series);
         sort(&mut slots);
+        let closing: Vec<usize> = rules.iter().filter_map(|&place| book.rules()[place].at_close_of).collect();
         let kept: Vec<Kept> = rules.iter().map(|&place| Kept::new(place, &book.rules()[place])).collect();
         let mut judge = Judge {
             symbol: symbol.to_owned(),
-            history: History::new(&book.inputs().series, &series, |window| book.size(window)),
+            history: History::new(&book.inputs().series, &series, &closing, |window| book.size(window)),
             facts: Facts::default(),
             lists: Lists::default(),
             live: Vec::new(),
@@ -379,12 +380,20 @@ impl Judge {
             self.history.absorb(emission, &self.book.inputs().series);
         }
         if sight.windows.frontier() != Nanos::MIN {
+            let last_ends: Vec<Nanos> = self.kept.iter().map(|kept| self.last_end(kept)).collect();
             while let Some(end) = self.history.next_end() {
-                self.pass_closed(sight, end, false, out);
+                self.pass_ending(sight, end, &last_ends, out);
                 self.finalise(sight, end, out);
             }
             self.tell_watermark(sight, Nanos::MAX, out);
         }
+    }
+
+    /// The last end of what a rule reads: for it, time goes on until then, and not until what other rules read ends.
+    fn last_end(&self, kept: &Kept) -> Nanos {
+        let rule = &self.book.rules()[kept.rule];
+        let ends = rule.conditions().filter_map(|it| self.history.last_end(&it.reads().windows));
+        ends.max().unwrap_or(Nanos::MIN)
     }
 
     /// Tells rules over several symbols that the watermark has passed an end of what they read: that end, and not where

@@ -189,6 +189,11 @@ fn many() -> Vec<String> {
         ("delay > 1s", ""),
         ("mid_close[q, -1] > mid_close[q, -2]", ""),
         ("price > 20", "once_per_close = '5s'"),
+        ("quotes[q, -1] > 1 and price > 10", "once_per_close = 'q'"),
+        (
+            "change(close[1s, -1]) > 0",
+            "for = '1s'\nmessage = '{close[1s, -1]} and now {price}, {volume[1s]}'",
+        ),
     ];
     let named = rules.iter().enumerate().map(|(at, (when, more))| rule(&format!("r{at}"), when, more));
     named.collect()
@@ -222,6 +227,28 @@ proptest! {
             }
         }
         prop_assert_eq!(one, other);
+    }
+
+    /// What a rule says, sees and shows is its own: it does not depend on which others are judged beside it.
+    #[test]
+    fn a_rule_alone_says_what_it_says_among_others(
+        steps in steps(120),
+        lateness in prop_oneof![Just(0), Just(2 * SECOND), Just(20 * SECOND)],
+    ) {
+        let told = |rules: &[String]| {
+            let (plan, mut state) = ruled(rules, lateness);
+            let mut out = Outcomes::default();
+            for (number, step) in (1..).zip(&steps) {
+                apply(&mut state, &plan, number, step, &mut out);
+            }
+            out.judged.alerts
+        };
+        let all = told(&many());
+        for (place, rule) in many().into_iter().enumerate() {
+            let name = format!("r{place}");
+            let among: Vec<Alert> = all.iter().filter(|alert| alert.rule == name).cloned().collect();
+            prop_assert_eq!(told(&[rule]), among);
+        }
     }
 
     /// Rules over final windows against a model that sees all windows at the end, each as it was emitted last.

@@ -8,7 +8,12 @@ use crate::rule::Number;
 
 impl Judge {
     /// The step as an alert.
-    pub(super) fn alert(&self, place: usize, step: &Step, sight: &Sight<'_>) -> Alert {
+    pub(super) fn alert(&mut self, place: usize, step: &Step, sight: &Sight<'_>) -> Alert {
+        let rule = &self.book.rules()[self.kept[place].rule];
+        // What is of now was read for conditions that read it; who reads it in its message alone has not looked yet.
+        if rule.is_closed() && !rule.message.reads().slots.is_empty() {
+            self.look(sight, step.at);
+        }
         let kept = &self.kept[place];
         let rule = &self.book.rules()[kept.rule];
         let look = Look { values: &self.values, history: &self.history, now: step.at };
