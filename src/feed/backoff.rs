@@ -11,24 +11,32 @@ pub const LONGEST: Duration = Duration::from_secs(60);
 /// The longest wait that a venue may ask for; beyond it somebody should look, and attempts are the sign.
 pub const ASKED_LONGEST: Duration = Duration::from_secs(3_600);
 
-/// The waits of one connection.
+/// The waits of one connection, or of its refused streams.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     random: Random,
+    first: Duration,
+    longest: Duration,
     attempts: u32,
 }
 
 impl Backoff {
-    /// Waits whose jitter follows from `seed`.
+    /// Waits between connects whose jitter follows from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Backoff {
-        Backoff { random: Random::new(seed), attempts: 0 }
+        Backoff::between(seed, FIRST, LONGEST)
     }
 
-    /// The wait before the next attempt: between half and all of 1 s, 2 s, 4 s … 60 s; never less than `asked`, which
+    /// Waits from `first` to `longest`.
+    #[must_use]
+    pub fn between(seed: u64, first: Duration, longest: Duration) -> Backoff {
+        Backoff { random: Random::new(seed), first, longest, attempts: 0 }
+    }
+
+    /// The wait before the next attempt: between half and all of 1 s, 2 s, 4 s … 60 s, as connects have it; never less than `asked`, which
     /// is what the venue said (Retry-After), with up to a tenth more so that not all come back at once.
     pub fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let whole = FIRST.saturating_mul(1 << self.attempts.min(16)).min(LONGEST);
+        let whole = self.first.saturating_mul(1 << self.attempts.min(16)).min(self.longest);
         self.attempts = self.attempts.saturating_add(1);
         let wait = whole / 2 + self.jitter(whole / 2);
         let asked = asked.unwrap_or_default().min(ASKED_LONGEST);

@@ -116,9 +116,8 @@ impl Keeper {
             self.slot.enter(SlotState::Waiting);
             return;
         }
-        let is_ready = |handle: &Handle| handle.phase.is_ready.load(Ordering::Relaxed);
         if let Some(successor) = self.successor
-            && self.handles.get(&successor).is_some_and(is_ready)
+            && self.may_take_over(successor)
         {
             if let Some(old) = self.current {
                 let why = self.handles.get(&old).and_then(|handle| lock(&handle.phase.replace).clone());
@@ -139,6 +138,17 @@ impl Keeper {
             let wait = if is_good { Duration::ZERO } else { self.backoff.next(None) };
             self.start_at = Some(Instant::now() + wait);
         }
+    }
+
+    /// Everything that `successor` was to carry is answered, and nothing was refused that the current one carries. Else
+    /// that one stays for as long as it lives.
+    fn may_take_over(&self, successor: u64) -> bool {
+        let Some(successor) = self.handles.get(&successor) else { return false };
+        let Some(current) = self.current.and_then(|current| self.handles.get(&current)) else { return true };
+        let refused = lock(&successor.phase.refused);
+        let (missing, silent) = (lock(&current.phase.refused), lock(&current.phase.silent));
+        successor.phase.is_ready.load(Ordering::Relaxed)
+            && refused.iter().all(|stream| missing.contains(stream) || silent.contains(stream))
     }
 
     fn begin(&mut self) {

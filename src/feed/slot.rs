@@ -115,6 +115,8 @@ pub struct ConnectionStatus {
     pub acknowledged: u64,
     /// Of those, refused.
     pub refused: u64,
+    /// Which: `NATIVE trades`. They are asked for again.
+    pub refused_streams: Vec<String>,
     /// Frames so far, over all connections of this place.
     pub frames: u64,
     /// Bytes of those.
@@ -257,6 +259,8 @@ impl Slot {
         let counters = &self.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let current = lock(&self.current).clone();
+        let refused = lock(&current.refused).clone();
+        let named = |stream: &Stream| format!("{} {}", stream.native, stream.channel.name());
         let some = |time: &AtomicI64| Some(time.load(Ordering::Relaxed)).filter(|time| *time != 0);
         ConnectionStatus {
             venue: self.venue.id(),
@@ -265,7 +269,8 @@ impl Slot {
             since: some(&counters.since),
             streams: lock(&self.wanted).len(),
             acknowledged: read(&current.acknowledged),
-            refused: read(&current.refused),
+            refused: refused.len() as u64,
+            refused_streams: refused.iter().map(named).collect(),
             frames: read(&counters.frames),
             bytes: read(&counters.bytes),
             reconnects: read(&counters.connections).saturating_sub(1),
@@ -277,10 +282,7 @@ impl Slot {
             restarted: read(&counters.restarted),
             undelivered: read(&counters.undelivered),
             revived: read(&counters.revived),
-            silent: lock(&current.silent)
-                .iter()
-                .map(|stream| format!("{} {}", stream.native, stream.channel.name()))
-                .collect(),
+            silent: lock(&current.silent).iter().map(named).collect(),
             last_end: lock(&self.last_end).clone(),
         }
     }

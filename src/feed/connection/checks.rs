@@ -33,6 +33,7 @@ impl Connection {
             self.lifetime_at = None;
             self.replace("its lifetime is nearly over".to_owned());
         }
+        self.ask_again(now);
         self.check_ready(now).await?;
         self.check_silence().await
     }
@@ -89,7 +90,7 @@ impl Connection {
             }
         }
         if !again.is_empty() {
-            self.request(&again, false);
+            self.request(&again, false, self.slot.live.streams_per_request);
             for chunk in again.chunks(self.slot.live.streams_per_request.max(1)) {
                 let mut out = Output::default();
                 self.inbound.session.subscribe(chunk, self.slot.shared.now(), &mut out);

@@ -1,13 +1,15 @@
 //! One connection, from its first byte to its last: opened, greeted, subscribed, read, watched, closed.
 
 mod checks;
+mod refusals;
+mod streams;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use feeds::live::{Notice, Stream};
+use feeds::live::Stream;
 use feeds::recording::Alarm;
 use feeds::venue::Output;
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -23,7 +25,7 @@ use super::inbound::Inbound;
 use super::open::{Opening, Refusal, close_frame, open};
 use super::slot::{Slot, SlotState, lock};
 use super::watch::Watch;
-use crate::config::limits::COMPLAINTS_SHOWN;
+use refusals::Refusals;
 
 /// How often silences and deadlines are looked at: what is late is noticed within a second.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
@@ -56,8 +58,8 @@ pub struct Phase {
     pub replace: Mutex<Option<String>>,
     /// Streams that are confirmed or bring data.
     pub acknowledged: AtomicU64,
-    /// Streams that were refused.
-    pub refused: AtomicU64,
+    /// Streams that were refused and are not there, whether asked for again or not.
+    pub refused: Mutex<BTreeSet<Stream>>,
     /// Streams that have brought nothing for too long.
     pub silent: Mutex<Vec<Stream>>,
     /// Wakes the keeper.
@@ -84,7 +86,7 @@ struct Connection {
     have: BTreeSet<Stream>,
     /// Of those, neither confirmed nor refused nor bringing data.
     pending: BTreeSet<Stream>,
-    refused: BTreeSet<Stream>,
+    refused: Refusals,
     outbox: VecDeque<Outgoing>,
     requests: Window,
     /// When the first of the outbox may go.
@@ -137,6 +139,7 @@ enum Event {
 impl Connection {
     fn new(slot: Arc<Slot>, phase: Arc<Phase>, opening: Opening, jitter: Duration) -> Connection {
         let origin = Instant::now();
+        let seed = slot.shared.seed ^ u64::from(opening.id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let lifetime = slot.live.lifetime_seconds.map(|s| Duration::from_secs(u64::from(s)));
         let app_ping_every = opening.ping_seconds.or(slot.live.ping_seconds);
         let app_ping_every = app_ping_every.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
@@ -147,7 +150,7 @@ impl Connection {
             origin,
             have: BTreeSet::new(),
             pending: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            refused: Refusals::new(seed),
             outbox: VecDeque::new(),
             requests: Window::default(),
             send_at: None,
@@ -253,58 +256,6 @@ impl Connection {
         self.send(Message::Close(Some(close_frame())), CLOSE_WITHIN).await
     }
 
-    /// Subscribes to what is wanted and not there, and the other way round.
-    fn follow_wanted(&mut self) {
-        let wanted = self.slot.wanted();
-        let gone: Vec<Stream> = self.have.difference(&wanted).cloned().collect();
-        let new: Vec<Stream> = wanted.difference(&self.have).cloned().collect();
-        self.have = wanted;
-        for stream in &gone {
-            self.watch.remove(stream);
-            self.pending.remove(stream);
-            self.refused.remove(stream);
-        }
-        self.pending.extend(new.iter().cloned());
-        self.request(&gone, false);
-        self.request(&new, true);
-        self.tell();
-    }
-
-    fn request(&mut self, streams: &[Stream], subscribe: bool) {
-        for chunk in streams.chunks(self.slot.live.streams_per_request.max(1)) {
-            let mut out = Output::default();
-            if subscribe {
-                self.inbound.session.subscribe(chunk, self.slot.shared.now(), &mut out);
-            } else {
-                self.inbound.session.unsubscribe(chunk, self.slot.shared.now(), &mut out);
-            }
-            self.enqueue(out, if subscribe { chunk } else { &[] });
-        }
-    }
-
-    fn enqueue(&mut self, out: Output, streams: &[Stream]) {
-        let mut streams = streams.to_vec();
-        if out.sends.is_empty() {
-            // A venue whose address says it all: watched from now on.
-            self.watch_from_now(&streams);
-            return;
-        }
-        let last = out.sends.len() - 1;
-        for (index, text) in out.sends.into_iter().enumerate() {
-            let streams = if index == last { std::mem::take(&mut streams) } else { Vec::new() };
-            self.outbox.push_back(Outgoing { text, streams });
-        }
-    }
-
-    fn watch_from_now(&mut self, streams: &[Stream]) {
-        let (now, patience) = (self.origin.elapsed(), self.slot.patience());
-        for stream in streams {
-            if self.have.contains(stream) && !self.refused.contains(stream) {
-                self.watch.add(stream, self.inbound.symbols(), &patience, now);
-            }
-        }
-    }
-
     async fn send_next(&mut self) -> Result<(), String> {
         self.send_at = None;
         let Some(outgoing) = self.outbox.pop_front() else { return Ok(()) };
@@ -372,7 +323,7 @@ impl Connection {
         let mut has_news = false;
         for tick in &decoded.output.ticks {
             if let Some(stream) = self.watch.hear(tick, now) {
-                has_news |= self.pending.remove(&stream);
+                has_news |= self.pending.remove(&stream) | self.refused.remove(&stream);
             }
         }
         let mut alarms = Vec::new();
@@ -389,70 +340,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes note. True if what is confirmed may have changed.
-    fn notice(&mut self, notice: &Notice, alarms: &mut Vec<String>) -> bool {
-        let counters = &self.slot.counters;
-        match notice {
-            Notice::Acknowledged(streams) => {
-                for stream in streams {
-                    self.pending.remove(stream);
-                    self.refused.remove(stream);
-                }
-            }
-            Notice::Refused(streams, why) => {
-                for stream in streams {
-                    self.pending.remove(stream);
-                    self.watch.remove(stream);
-                    if self.refused.insert(stream.clone()) {
-                        alarms.push(format!("{} refused: {why}", self.name(stream)));
-                    }
-                }
-                if streams.is_empty() {
-                    alarms.push(format!("a request was refused: {why}"));
-                }
-            }
-            Notice::Ending(why) => self.replace(format!("the venue ends it: {why}")),
-            Notice::Complaint(what) => {
-                counters.complaints.fetch_add(1, Ordering::Relaxed);
-                if self.complaints_shown < COMPLAINTS_SHOWN {
-                    self.complaints_shown += 1;
-                    tracing::warn!(venue = self.slot.venue.id(), what, "the venue complains");
-                }
-            }
-            Notice::Skipped { first, last } => {
-                let missing = last.saturating_sub(*first).saturating_add(1);
-                counters.skipped.fetch_add(missing, Ordering::Relaxed);
-            }
-            Notice::Restarted(_) => {
-                counters.restarted.fetch_add(1, Ordering::Relaxed);
-            }
-            Notice::Newest { symbol, id } => self.watch.newest(*symbol, *id, self.origin.elapsed()),
-        }
-        matches!(notice, Notice::Acknowledged(_) | Notice::Refused(..))
-    }
-
-    fn name(&self, stream: &Stream) -> String {
-        format!("{}:{} {}", self.slot.venue.id(), stream.native, stream.channel.name())
-    }
-
     fn replace(&self, why: String) {
         lock(&self.phase.replace).get_or_insert(why);
-        self.phase.news.notify_one();
-    }
-
-    /// Tells the keeper how subscriptions stand.
-    fn tell(&self) {
-        let waiting = (self.pending.len() + self.refused.len()) as u64;
-        self.phase
-            .acknowledged
-            .store(self.have.len() as u64 - waiting.min(self.have.len() as u64), Ordering::Relaxed);
-        self.phase.refused.store(self.refused.len() as u64, Ordering::Relaxed);
-        let is_ready =
-            self.pending.is_empty() && self.outbox.iter().all(|outgoing| outgoing.streams.is_empty());
-        self.phase.is_ready.store(is_ready, Ordering::Relaxed);
-        if !self.phase.is_successor.load(Ordering::Relaxed) {
-            self.slot.enter(if is_ready { SlotState::Live } else { SlotState::Subscribing });
-        }
         self.phase.news.notify_one();
     }
 
