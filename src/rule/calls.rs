@@ -9,7 +9,7 @@ use super::catalogue::{Call, FUNCTIONS, Function};
 use super::condition::{Fold, Sight};
 use super::layout::Layout;
 use super::lookup::{Found, unknown_function};
-use super::memory::Cell;
+use super::memory::{Cell, Past};
 use super::number::Number;
 use super::program::{Gathering, Op};
 use super::syntax::{Comparison, Expr, Node, Reference};
@@ -34,28 +34,31 @@ impl Layout<'_, '_> {
             self.wrong(span.clone(), format!("a message has no memory: `{name}` cannot stand in it"));
             return None;
         }
-        match (call, args) {
+        let start = self.program.ops.len();
+        let measure = match (call, args) {
             (Call::Min | Call::Max, [first, second]) if !is_over_windows(first, second) => {
                 self.pair(if call == Call::Min { Op::Least } else { Op::Greatest }, first, second, "and")
             }
-            (Call::Mean, [of, n]) => self.gathered(Gathering::Mean, function, of, n, whole),
-            (Call::Stdev, [of, n]) => self.gathered(Gathering::Stdev, function, of, n, whole),
-            (Call::Min, [of, n]) => self.gathered(Gathering::Min, function, of, n, whole),
-            (Call::Max, [of, n]) => self.gathered(Gathering::Max, function, of, n, whole),
-            (Call::Quantile, [of, n]) => self.gathered(Gathering::Quantile(0.5), function, of, n, whole),
+            (Call::Mean, [of, n]) => self.gathered(Gathering::Mean, function, of, n),
+            (Call::Stdev, [of, n]) => self.gathered(Gathering::Stdev, function, of, n),
+            (Call::Min, [of, n]) => self.gathered(Gathering::Min, function, of, n),
+            (Call::Max, [of, n]) => self.gathered(Gathering::Max, function, of, n),
+            (Call::Quantile, [of, n]) => self.gathered(Gathering::Quantile(0.5), function, of, n),
             (Call::Quantile, [of, n, q]) => {
                 let q = self.literal(q, "q", 1.0);
-                self.gathered(Gathering::Quantile(q?), function, of, n, whole)
+                self.gathered(Gathering::Quantile(q?), function, of, n)
             }
-            (Call::ZScore, [of, n]) => self.zscore(function, of, n, whole),
-            (Call::Cusum, [of, n, k]) => self.cusum(function, of, n, k, whole),
+            (Call::ZScore, [of, n]) => self.zscore(function, of, n),
+            (Call::Cusum, [of, n, k]) => self.cusum(function, of, n, k),
             (Call::CrossesAbove | Call::CrossesBelow, [a, b]) => {
-                let cell = self.cell(Cell::Turn(None));
+                let cell = self.cell(Cell::Turn(Past::NONE));
                 let op = if call == Call::CrossesAbove { Op::CrossesAbove } else { Op::CrossesBelow };
-                self.pair(op(cell), a, b, "compared with").map(|_| Measure::Truth)
+                let measure = self.pair(op(cell), a, b, "compared with").map(|_| Measure::Truth);
+                self.compares(cell, start);
+                measure
             }
             (Call::Change | Call::Abs | Call::Sqrt | Call::Ln | Call::Since, [of]) => {
-                self.of_one(call, of, whole)
+                self.of_one(call, of, span)
             }
             (Call::Age | Call::Stale | Call::Gap, [of]) => self.channel(call, of, whole),
             (Call::Crossed | Call::Locked, []) => {
@@ -69,12 +72,17 @@ impl Layout<'_, '_> {
                 self.wrong(span.clone(), format!("`{name}` is written `{}`", function.signature));
                 None
             }
+        };
+        // What is wrong is not told of.
+        if measure.is_some() {
+            self.see_call(whole.to_string(), start);
         }
+        measure
     }
 
     /// A function of one expression.
-    fn of_one(&mut self, call: Call, of: &Expr, whole: &Expr) -> Option<Measure> {
-        let span = &whole.span;
+    fn of_one(&mut self, call: Call, of: &Expr, span: &Range<usize>) -> Option<Measure> {
+        let begin = self.program.ops.len();
         if call == Call::Since {
             let start = self.height;
             self.truth(of);
@@ -83,13 +91,16 @@ impl Layout<'_, '_> {
             self.emit(Op::Since(cell));
             self.reads.time = true;
             self.now(span);
-            self.see(whole.to_string(), Sight::Since(cell as usize));
             return Some(Measure::Duration);
         }
         let measure = self.expr(of)?;
         let is_plain = matches!(measure, Measure::Plain | Measure::Count) || measure == RATIO;
         let (op, result, fault) = match call {
-            Call::Change => (Op::Change(self.cell(Cell::Last(None))), measure.change(), "has no change"),
+            Call::Change => {
+                let cell = self.cell(Cell::Last(Past::NONE));
+                self.compares(cell, begin);
+                (Op::Change(cell), measure.change(), "has no change")
+            }
             Call::Abs => (Op::Abs, measure.is_amount().then_some(measure), "has no sign"),
             Call::Sqrt => {
                 (Op::Sqrt, measure.root(), "has no root that measures anything; divide by like first")
@@ -140,14 +151,7 @@ impl Layout<'_, '_> {
     }
 
     /// An aggregate over final windows.
-    fn gathered(
-        &mut self,
-        what: Gathering,
-        function: &Function,
-        of: &Expr,
-        n: &Expr,
-        whole: &Expr,
-    ) -> Option<Measure> {
+    fn gathered(&mut self, what: Gathering, function: &Function, of: &Expr, n: &Expr) -> Option<Measure> {
         let (reference, found, count) = self.over_windows(function, of, n)?;
         let measure = Measure::from(found.stat.unit);
         let extreme = matches!(what, Gathering::Min | Gathering::Max);
@@ -157,25 +161,22 @@ impl Layout<'_, '_> {
         }
         let aggregate = self.aggregate(what, reference, &found, count);
         self.gather(aggregate);
-        self.see(whole.to_string(), Sight::Aggregate(aggregate));
         Some(measure)
     }
 
-    fn zscore(&mut self, function: &Function, of: &Expr, n: &Expr, whole: &Expr) -> Option<Measure> {
+    fn zscore(&mut self, function: &Function, of: &Expr, n: &Expr) -> Option<Measure> {
         let (reference, found, count) = self.over_windows(function, of, n)?;
-        let value = self.read(reference, &found, &of.span);
+        self.read(reference, &found, &of.span);
         let mean = self.aggregate(Gathering::Mean, reference, &found, count);
         let stdev = self.aggregate(Gathering::Stdev, reference, &found, count);
         self.gather(mean);
         self.emit(Op::Subtract);
         self.gather(stdev);
         self.emit(Op::Divide);
-        self.see(reference.to_string(), value.clone());
-        self.see(whole.to_string(), Sight::ZScore { of: Box::new(value), mean, stdev });
         Some(RATIO)
     }
 
-    fn cusum(&mut self, function: &Function, of: &Expr, n: &Expr, k: &Expr, whole: &Expr) -> Option<Measure> {
+    fn cusum(&mut self, function: &Function, of: &Expr, n: &Expr, k: &Expr) -> Option<Measure> {
         let slack = self.literal(k, "k", f64::from(limits::RULE_WINDOWS_MAX));
         let (reference, found, count) = self.over_windows(function, of, n)?;
         let slack = slack?;
@@ -198,8 +199,7 @@ impl Layout<'_, '_> {
             slack,
         });
         self.emit(Op::Cusum(cell));
-        self.see(reference.to_string(), Sight::Window { series: mean.series, back: 1 });
-        self.see(whole.to_string(), Sight::Cusum(cell_at));
+        self.see(reference.to_string(), Sight::Newest(mean.series));
         Some(RATIO)
     }
 

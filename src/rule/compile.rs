@@ -70,6 +70,7 @@ impl<'a> Compiler<'a> {
             cells: laid_out.cells,
             folds: laid_out.folds,
             sights: laid_out.sights,
+            comparing: laid_out.comparing,
         })
     }
 

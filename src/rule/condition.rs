@@ -79,12 +79,34 @@ pub(super) struct Fold {
 /// Something that a person wants to see of a judgement.
 #[derive(Clone, Debug)]
 pub(super) enum Sight {
+    /// What these operations leave.
+    Ops(Range<usize>),
+    /// The newest window of a series.
+    Newest(u32),
+}
+
+/// Windows that a condition reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LooksAt {
+    /// The one of the slot at this place of [`super::Inputs::slots`], if that is of a window.
     Slot(usize),
-    Window { series: u32, back: u32 },
-    Aggregate(Aggregate),
-    ZScore { of: Box<Sight>, mean: Aggregate, stdev: Aggregate },
-    Cusum(usize),
-    Since(usize),
+    /// Final ones.
+    Final {
+        /// The place of their series in [`super::Inputs::series`].
+        series: usize,
+        /// Which is the newest of them: 1 is the newest that there is.
+        newest: usize,
+        /// Which is the oldest of them.
+        oldest: usize,
+    },
+}
+
+/// A function that compares what it is of with what that was.
+#[derive(Clone, Debug)]
+pub(super) struct Comparing {
+    pub(super) cell: usize,
+    /// The operations that it is of.
+    pub(super) ops: Range<usize>,
 }
 
 /// A condition that can be judged. It is the same for all symbols; what it remembers of each is a [`Memory`].
@@ -99,6 +121,7 @@ pub struct Condition {
     pub(super) cells: Vec<Cell>,
     pub(super) folds: Vec<Fold>,
     pub(super) sights: Vec<(String, Sight)>,
+    pub(super) comparing: Vec<Comparing>,
 }
 
 impl Condition {
@@ -125,7 +148,8 @@ impl Condition {
             }
             Pattern::Count { .. } => Progress::Times(Default::default()),
         };
-        Memory { cells: self.cells.clone(), progress, cache: vec![None; self.program.aggregates.len()] }
+        let cache = vec![None; self.program.aggregates.len()];
+        Memory { cells: self.cells.clone(), progress, cache, is_telling: false }
     }
 
     /// Takes a window into account that became final, before anything is judged on it: to be called once for each
@@ -190,10 +214,35 @@ impl Condition {
         }
     }
 
-    /// What it reads, as it is written (`volume[1s]`, `mean(volume[1s], 60)`), each once, with its value now.
+    /// What it reads and the functions that it calls, as they are written (`volume[1s]`, `mean(volume[1s], 60)`), each
+    /// once, with its value now; what compares judgements (`change`) with what it said at the last.
     #[must_use]
     pub fn saw(&self, market: &impl Market, memory: &Memory) -> Vec<(String, Option<Number>)> {
-        self.sights.iter().map(|(text, sight)| (text.clone(), sight.value(market, memory))).collect()
+        let mut memory = memory.telling();
+        let mut value = |sight: &Sight| match sight {
+            Sight::Ops(ops) => self.program.run(ops, market, &mut memory),
+            Sight::Newest(series) => read_window(market, *series, 1),
+        };
+        self.sights.iter().map(|(text, sight)| (text.clone(), value(sight))).collect()
+    }
+
+    /// The windows behind what it [`saw`](Condition::saw): those of now, and with a rule time those that were read in
+    /// judgements that a function compared. One may be told several times.
+    #[must_use]
+    pub fn looked(&self, memory: &Memory) -> Vec<(LooksAt, Option<Nanos>)> {
+        let all = 0..self.program.ops.len();
+        let mut looked: Vec<(LooksAt, Option<Nanos>)> =
+            self.program.looks(&all).map(|looks| (looks, None)).collect();
+        for fold in &self.folds {
+            let newest = LooksAt::Final { series: fold.series as usize, newest: 1, oldest: 1 };
+            looked.extend([newest, fold.mean.looks()].map(|looks| (looks, None)));
+        }
+        for comparing in &self.comparing {
+            for at in memory.compared(comparing.cell) {
+                looked.extend(self.program.looks(&comparing.ops).map(|looks| (looks, Some(at))));
+            }
+        }
+        looked
     }
 
     /// How many times a counting pattern counts to.
@@ -256,20 +305,5 @@ impl Progress {
             seen.clear();
         }
         is_enough
-    }
-}
-
-impl Sight {
-    fn value(&self, market: &impl Market, memory: &Memory) -> Option<Number> {
-        match self {
-            Sight::Slot(place) => market.slot(*place),
-            Sight::Window { series, back } => read_window(market, *series, *back),
-            Sight::Aggregate(aggregate) => aggregate.of(market),
-            Sight::ZScore { of, mean, stdev } => {
-                zscore(of.value(market, memory), mean.of(market), stdev.of(market))
-            }
-            Sight::Cusum(cell) => memory.cusum(*cell),
-            Sight::Since(cell) => memory.ago(*cell, market.now()),
-        }
     }
 }

@@ -7,7 +7,7 @@ use feeds::symbol::Symbol;
 use super::calls::remembers;
 use super::catalogue::{NAMES, Reading};
 use super::compile::Compiler;
-use super::condition::{Fold, Reads, Sight};
+use super::condition::{Comparing, Fold, Reads, Sight};
 use super::lookup::Found;
 use super::memory::Cell;
 use super::number::Number;
@@ -15,6 +15,12 @@ use super::program::{Aggregate, Gathering, Op, Program, STACK_MAX};
 use super::syntax::{Additive, Comparison, Expr, Factor, Node, Reference};
 use super::unit::Measure;
 use super::{Problem, Slot};
+use crate::config::limits::RULE_BYTES_MAX;
+
+/// Bytes of the calls of a text that are told with their values: each call repeats those inside it, so that they are
+/// more than the text; with those of twenty lines nested eight deep an alert is still small. A call beyond is not told,
+/// what is inside it is.
+const CALLED_BYTES_MAX: usize = 8 * RULE_BYTES_MAX;
 
 /// What comes of a text, being put together.
 pub(super) struct Layout<'c, 'a> {
@@ -26,6 +32,9 @@ pub(super) struct Layout<'c, 'a> {
     cells: Vec<Cell>,
     pub(super) folds: Vec<Fold>,
     sights: Vec<(String, Sight)>,
+    /// Bytes of the texts of calls among them.
+    called: usize,
+    comparing: Vec<Comparing>,
     pub(super) reads: Reads,
     pub(super) problems: Vec<Problem>,
     /// Numbers on the stack.
@@ -41,6 +50,7 @@ pub(super) struct LaidOut {
     pub(super) cells: Vec<Cell>,
     pub(super) folds: Vec<Fold>,
     pub(super) sights: Vec<(String, Sight)>,
+    pub(super) comparing: Vec<Comparing>,
     pub(super) reads: Reads,
 }
 
@@ -54,6 +64,8 @@ impl<'c, 'a> Layout<'c, 'a> {
             cells: Vec::new(),
             folds: Vec::new(),
             sights: Vec::new(),
+            called: 0,
+            comparing: Vec::new(),
             reads: Reads::default(),
             problems: Vec::new(),
             height: 0,
@@ -83,8 +95,8 @@ impl<'c, 'a> Layout<'c, 'a> {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
-        let Layout { program, cells, folds, sights, reads, .. } = self;
-        Ok(LaidOut { program, cells, folds, sights, reads })
+        let Layout { program, cells, folds, sights, comparing, reads, .. } = self;
+        Ok(LaidOut { program, cells, folds, sights, comparing, reads })
     }
 
     pub(super) fn wrong(&mut self, span: Range<usize>, message: impl Into<String>) {
@@ -253,6 +265,7 @@ impl<'c, 'a> Layout<'c, 'a> {
             self.wrong(span.clone(), message);
             return None;
         };
+        let start = self.program.ops.len();
         match known.reading {
             Reading::Mid => {
                 self.slot(Slot::Bid, "bid", span);
@@ -261,11 +274,13 @@ impl<'c, 'a> Layout<'c, 'a> {
                 // Half of an exact number is exact.
                 self.constant(Number::Exact { mantissa: 5, scale: 1 }, Measure::Plain);
                 self.emit(Op::Multiply);
+                self.see_call(name.to_owned(), start);
             }
             Reading::Spread => {
                 self.slot(Slot::Ask, "ask", span);
                 self.slot(Slot::Bid, "bid", span);
                 self.emit(Op::Subtract);
+                self.see_call(name.to_owned(), start);
             }
             Reading::Price => self.slot(Slot::Price, name, span),
             Reading::Size => self.slot(Slot::Size, name, span),
@@ -283,23 +298,23 @@ impl<'c, 'a> Layout<'c, 'a> {
     /// A statistic, as it is.
     fn window(&mut self, reference: &Reference, span: &Range<usize>) -> Option<Measure> {
         let found = self.find(reference, span)?;
-        let sight = self.read(reference, &found, span);
-        self.see(reference.to_string(), sight);
+        self.read(reference, &found, span);
         Some(Measure::from(found.stat.unit))
     }
 
     /// Puts the statistic onto the stack.
-    pub(super) fn read(&mut self, reference: &Reference, found: &Found, span: &Range<usize>) -> Sight {
+    pub(super) fn read(&mut self, reference: &Reference, found: &Found, span: &Range<usize>) {
+        let start = self.program.ops.len();
         if reference.back == 0 {
             let place = self.compiler.slot(Slot::Live { window: found.window, stat: found.stat });
             self.reads.slots_with(place);
             self.now(span);
             self.emit(Op::Slot(index(place)));
-            return Sight::Slot(place);
+        } else {
+            let series = self.series(reference, found, reference.back as usize);
+            self.emit(Op::Window { series, back: reference.back });
         }
-        let series = self.series(reference, found, reference.back as usize);
-        self.emit(Op::Window { series, back: reference.back });
-        Sight::Window { series, back: reference.back }
+        self.see(reference.to_string(), Sight::Ops(start..start + 1));
     }
 
     /// The series of a statistic, of which `keep` windows are read.
@@ -356,8 +371,9 @@ impl<'c, 'a> Layout<'c, 'a> {
         }
         self.now(span);
         self.own.get_or_insert_with(|| span.clone());
-        self.see(text.to_owned(), Sight::Slot(place));
+        let start = self.program.ops.len();
         self.emit(Op::Slot(index(place)));
+        self.see(text.to_owned(), Sight::Ops(start..start + 1));
     }
 
     /// Notes that something of now is read there.
@@ -370,6 +386,20 @@ impl<'c, 'a> Layout<'c, 'a> {
         if self.sights.iter().all(|(other, _)| *other != text) {
             self.sights.push((text, sight));
         }
+    }
+
+    /// Notes a call, or what is written as one name and made of several values: its operations begin at `start`.
+    pub(super) fn see_call(&mut self, text: String, start: usize) {
+        if self.called + text.len() <= CALLED_BYTES_MAX {
+            self.called += text.len();
+            self.see(text, Sight::Ops(start..self.program.ops.len()));
+        }
+    }
+
+    /// Notes that a cell compares what the operations from `start` on say with what they said.
+    pub(super) fn compares(&mut self, cell: u32, start: usize) {
+        let ops = start..self.program.ops.len();
+        self.comparing.push(Comparing { cell: cell as usize, ops });
     }
 
     fn constant(&mut self, number: Number, measure: Measure) -> Measure {

@@ -71,7 +71,7 @@ use feeds::time::Nanos;
 
 pub use catalogue::{FUNCTIONS, Function, NAMES, Name};
 pub use compile::Compiler;
-pub use condition::{Condition, Reads};
+pub use condition::{Condition, LooksAt, Reads};
 pub use memory::Memory;
 pub use number::{DIGITS_MAX, Number};
 pub use template::Template;

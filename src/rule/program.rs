@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::Market;
+use super::condition::LooksAt;
 use super::memory::Memory;
 use super::number::Number;
 use super::syntax::Comparison;
@@ -139,11 +140,24 @@ impl Program {
                 _ => {
                     top = top.checked_sub(1)?;
                     let [a, b] = stack.get_mut(top.checked_sub(1)?..=top)? else { return None };
-                    *a = binary(*op, *a, *b, memory);
+                    *a = binary(*op, *a, *b, market, memory);
                 }
             }
         }
         *stack.get(top.checked_sub(1)?)?
+    }
+
+    /// The windows that the operations `range` read; those that keep a sum have no part in it.
+    pub(super) fn looks(&self, range: &Range<usize>) -> impl Iterator<Item = LooksAt> + '_ {
+        self.ops.get(range.clone()).unwrap_or_default().iter().filter_map(|op| match *op {
+            Op::Slot(place) => Some(LooksAt::Slot(place as usize)),
+            Op::Window { series, back } => {
+                let back = back as usize;
+                Some(LooksAt::Final { series: series as usize, newest: back, oldest: back })
+            }
+            Op::Aggregate(index) => self.aggregates.get(index as usize).map(Aggregate::looks),
+            _ => None,
+        })
     }
 
     /// What a condition's pattern goes by: the result as a truth.
@@ -199,12 +213,19 @@ fn unary(op: Op, value: Option<Number>, market: &impl Market, memory: &mut Memor
         Op::Abs => Some(value.distance()),
         Op::Sqrt => value.square_root(),
         Op::Ln => value.logarithm(),
-        Op::Change(cell) => value.minus(memory.replace(cell as usize, value)?),
+        Op::Change(cell) => memory.change(cell as usize, value, market.now()),
         _ => None,
     }
 }
 
-fn binary(op: Op, a: Option<Number>, b: Option<Number>, memory: &mut Memory) -> Option<Number> {
+fn binary(
+    op: Op,
+    a: Option<Number>,
+    b: Option<Number>,
+    market: &impl Market,
+    memory: &mut Memory,
+) -> Option<Number> {
+    let mut crosses = |cell: u32, order, to| memory.crosses(cell as usize, order, to, market.now());
     match op {
         Op::And => return both(a, b, false),
         Op::Or => return both(a, b, true),
@@ -219,8 +240,8 @@ fn binary(op: Op, a: Option<Number>, b: Option<Number>, memory: &mut Memory) -> 
         Op::Least => Some(if a.compare(b).is_gt() { b } else { a }),
         Op::Greatest => Some(if a.compare(b).is_lt() { b } else { a }),
         Op::Compare(how) => Some(Number::truth(holds(how, a.compare(b)))),
-        Op::CrossesAbove(cell) => crosses(cell, a.compare(b), Ordering::Greater, memory),
-        Op::CrossesBelow(cell) => crosses(cell, a.compare(b), Ordering::Less, memory),
+        Op::CrossesAbove(cell) => crosses(cell, a.compare(b), Ordering::Greater),
+        Op::CrossesBelow(cell) => crosses(cell, a.compare(b), Ordering::Less),
         _ => None,
     }
 }
@@ -245,12 +266,13 @@ fn holds(how: Comparison, order: Ordering) -> bool {
     }
 }
 
-fn crosses(cell: u32, now: Ordering, to: Ordering, memory: &mut Memory) -> Option<Number> {
-    let before = memory.turn(cell as usize, now)?;
-    Some(Number::truth(now == to && before != to))
-}
-
 impl Aggregate {
+    /// The windows that it is over.
+    pub(super) fn looks(&self) -> LooksAt {
+        let back = self.back as usize;
+        LooksAt::Final { series: self.series as usize, newest: back + 1, oldest: back + self.count as usize }
+    }
+
     /// Its value; nothing until there are as many windows, or if none of them says anything.
     pub(super) fn of(&self, market: &impl Market) -> Option<Number> {
         let series = market.series(self.series as usize);

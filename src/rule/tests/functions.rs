@@ -3,7 +3,8 @@
 use feeds::time::SECOND;
 
 use super::stage::Trial;
-use crate::rule::{FUNCTIONS, Number};
+use crate::codec::Reader;
+use crate::rule::{FUNCTIONS, Memory, Number};
 
 const YES: Option<bool> = Some(true);
 const NO: Option<bool> = Some(false);
@@ -190,6 +191,69 @@ fn crossing_is_from_at_most_to_above() {
     let mut trial = Trial::new("crosses_below(price, 10)");
     let found: Vec<_> = ["9", "10", "9", "9"].iter().map(|price| trial.at(0, "price", price)).collect();
     assert_eq!(found, [None, NO, YES, NO]);
+}
+
+/// What was judged is what is told, and telling it changes nothing.
+#[test]
+fn every_call_is_told_as_it_was_judged() {
+    let mut trial =
+        Trial::new("abs(change(price)) > 1 and not crosses_above(bid, price) and min(spread, 3.0) > 0");
+    trial.stage.set("ask", "9");
+    trial.stage.set("bid", "8");
+    assert_eq!(trial.at(0, "price", "7"), None);
+    assert_eq!(trial.saw("change(price)"), None);
+    assert_eq!(trial.at(1, "price", "9"), YES);
+    trial.stage.set("ask", "16");
+    assert_eq!(trial.at(2, "price", "4"), NO);
+    for _ in 0..2 {
+        assert_eq!(trial.saw("change(price)"), Some(Number::whole(-5)));
+        assert_eq!(trial.saw("abs(change(price))"), Some(Number::whole(5)));
+        assert_eq!(trial.saw("crosses_above(bid, price)"), Some(Number::ONE));
+        assert_eq!(trial.saw("spread"), Some(Number::whole(8)));
+        assert_eq!(trial.saw("min(spread, 3.0)"), Some(Number::whole(3)));
+    }
+    assert_eq!(trial.at(3, "price", "-"), None);
+    assert_eq!(trial.saw("change(price)"), None);
+    assert_eq!(trial.at(4, "price", "6"), YES);
+    assert_eq!(trial.saw("change(price)"), Some(Number::whole(2)));
+    let mut both = Trial::new("crossed() or locked()");
+    both.stage.set("bid", "3");
+    both.at(0, "ask", "3");
+    assert_eq!((both.saw("crossed()"), both.saw("locked()")), (Some(Number::ZERO), Some(Number::ONE)));
+}
+
+/// Names of calls repeat what is inside them: what is told of a rule is bounded, and its parts come first.
+#[test]
+fn calls_are_told_up_to_a_bound() {
+    let deep = format!("{}price{} > 0", "abs(".repeat(60), ")".repeat(60));
+    assert_eq!(
+        Trial::new(&deep).condition.saw(&Trial::new(&deep).stage, &Trial::new(&deep).memory).len(),
+        61
+    );
+    let long = vec!["price"; 400].join(" + ");
+    let deep = format!("{}{long}{} > 0", "abs(".repeat(60), ")".repeat(60));
+    let trial = Trial::new(&deep);
+    let told = trial.condition.saw(&trial.stage, &trial.memory);
+    let bytes: usize = told.iter().map(|(text, _)| text.len()).sum();
+    assert!((2..61).contains(&told.len()) && bytes <= 9 * crate::config::limits::RULE_BYTES_MAX, "{bytes}");
+    assert_eq!(told[0].0, "price");
+}
+
+/// Memories of before times were kept with them judge on.
+#[test]
+fn a_memory_without_times_is_read() {
+    let mut trial = Trial::new("change(price) > 0 or crosses_above(price, 5)");
+    let mut bytes = vec![1];
+    Number::whole(7).encode(&mut bytes);
+    bytes.push(3);
+    trial.memory = Memory::decode(&trial.condition, &mut Reader::new(&bytes)).unwrap();
+    assert_eq!(trial.at(9, "price", "4"), NO);
+    assert_eq!(trial.saw("change(price)"), Some(Number::whole(-3)));
+    assert_eq!(trial.at(10, "price", "6"), YES);
+    assert_eq!(trial.saw("crosses_above(price, 5)"), Some(Number::ONE));
+    for wrong in [&[4, 1][..], &[1], &[2], &[0, 6], &[0, 4, 0, 0], &[0, 4, 1]] {
+        assert!(Memory::decode(&trial.condition, &mut Reader::new(wrong)).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]
