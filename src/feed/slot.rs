@@ -145,6 +145,14 @@ pub struct ConnectionStatus {
     pub last_end: Option<String>,
 }
 
+impl ConnectionStatus {
+    /// It brings nothing of what is wanted, because the venue refused it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused > 0 && self.acknowledged == 0
+    }
+}
+
 /// See the module.
 pub struct Slot {
     /// What it shares with the others.

@@ -28,7 +28,7 @@ pub struct Asked {
     pub waiting: usize,
     /// The tape's last entry then, and since when that is the last.
     pub tape: (u64, Stamp),
-    /// Places among `connections` that have not yet had all subscriptions confirmed since the run began.
+    /// Places among `connections` that have not yet had all subscriptions answered, and one granted, since the run began.
     pub unready: Arc<[usize]>,
 }
 
@@ -159,7 +159,7 @@ impl Pulse {
     }
 
     /// Notes what the feeds say now.
-    pub(super) fn ask(&self, connections: Vec<ConnectionStatus>, waiting: usize) {
+    pub(crate) fn ask(&self, connections: Vec<ConnectionStatus>, waiting: usize) {
         let now = clock::stamp();
         self.waiting_max.fetch_max(waiting, Ordering::Relaxed);
         let taken = self.tape();
@@ -167,7 +167,10 @@ impl Pulse {
         // Places never go, so one that was not yet looked at has never been ready.
         let looked_at = asked.connections.len();
         let never_ready = |place: &usize| *place >= looked_at || asked.unready.contains(place);
-        let is_waiting = |place: &usize| connections[*place].state != SlotState::Live;
+        let is_waiting = |place: &usize| {
+            let connection = &connections[*place];
+            connection.state != SlotState::Live || connection.is_refused()
+        };
         let unready: Vec<usize> = (0..connections.len()).filter(never_ready).filter(is_waiting).collect();
         let since = if asked.tape.0 == taken { asked.tape.1 } else { now };
         *asked = Asked {

@@ -10,6 +10,8 @@ use super::symbols::{basis_points, difference};
 use super::unready;
 use crate::clock::{self, Stamp};
 use crate::config::{Catalogue, Config};
+use crate::feed::ConnectionStatus;
+use crate::feed::slot::SlotState;
 use crate::live::{Deck, LiveOptions};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
@@ -41,14 +43,73 @@ fn basis_points_are_of_the_middle() {
     assert_eq!(basis_points(number("0"), number("0")), None);
 }
 
+fn deck() -> Deck {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let config = Config::standard(&Catalogue::built_in());
+    Deck::start(&store, &LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None }, None)
+        .unwrap()
+}
+
+/// A connection with so many streams acknowledged, and these refused.
+fn connection(state: SlotState, acknowledged: u64, refused: &[&str]) -> ConnectionStatus {
+    ConnectionStatus {
+        venue: "foo",
+        address: "ws://127.0.0.1:1/foo".to_owned(),
+        state,
+        since: None,
+        streams: 5,
+        acknowledged,
+        refused: refused.len() as u64,
+        refused_streams: refused.iter().map(|&stream| stream.to_owned()).collect(),
+        frames: 0,
+        bytes: 0,
+        reconnects: 0,
+        failures: 0,
+        last_frame_at: None,
+        alarms: 0,
+        complaints: 0,
+        skipped: 0,
+        restarted: 0,
+        undelivered: 0,
+        revived: 0,
+        silent: Vec::new(),
+        last_end: None,
+    }
+}
+
+/// A connection that is up and brings nothing is no better than none.
+#[test]
+fn what_is_refused_all_is_not_ready_and_is_named() {
+    let deck = deck();
+    let pulse = deck.pulse();
+    let why = |connections: &[ConnectionStatus]| {
+        pulse.ask(connections.to_vec(), 0);
+        unready(&pulse, 5 * SECOND, clock::stamp())
+    };
+    let streams = ["A trades", "A quotes", "B trades", "B quotes", "C trades"];
+    let refused = connection(SlotState::Live, 0, &streams);
+    let good = connection(SlotState::Live, 4, &streams[..1]);
+    let said = "foo ws://127.0.0.1:1/foo refused 5 of 5 subscriptions, granted none: A trades, A quotes, \
+                B trades and 2 more";
+    assert_eq!(why(std::slice::from_ref(&refused)), [said]);
+    // Until now it had never been ready: while it connects anew, it is waited for.
+    assert_eq!(
+        why(&[connection(SlotState::Subscribing, 0, &[])]),
+        ["1 of 1 connections wait for their subscriptions: foo ws://127.0.0.1:1/foo (0 of 5)"]
+    );
+    assert_eq!(why(std::slice::from_ref(&good)), [""; 0], "one that is refused is shown elsewhere");
+    assert_eq!(why(std::slice::from_ref(&refused)), [said], "whether it was ready before or not");
+    let mut many = vec![refused; 5];
+    many.push(good);
+    let all = why(&many);
+    assert_eq!((all.len(), all[3].as_str()), (4, "so it is with 2 more connections"), "{all:?}");
+    deck.stop().unwrap();
+}
+
 /// Nothing ever came: after a while each part that should have moved is named, and after the end only that.
 #[test]
 fn what_stands_still_is_not_ready() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let config = Config::standard(&Catalogue::built_in());
-    let deck =
-        Deck::start(&store, &LiveOptions { config, workers: 1, cut: Cut::Adaptive, sabotage: None }, None)
-            .unwrap();
+    let deck = deck();
     let pulse = deck.pulse();
     let after = |seconds| Stamp::of(clock::stamp().instant() + Duration::from_secs(seconds));
     let why = |seconds| unready(&pulse, 5 * SECOND, after(seconds));
