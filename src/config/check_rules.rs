@@ -99,7 +99,7 @@ impl Checker<'_> {
     /// What the condition reads, if it is one.
     fn condition(&self, text: &Text, compiler: &mut Compiler<'_>) -> Option<Reads> {
         match compiler.compile(text.get_ref()) {
-            Ok(condition) => Some(condition.reads().clone()),
+            Ok(condition) => Some(self.known(text, condition.reads())),
             Err(problems) => self.inside(text, problems),
         }
     }
@@ -107,9 +107,21 @@ impl Checker<'_> {
     /// What the message reads, if it is one.
     fn message(&self, text: &Text, compiler: &mut Compiler<'_>) -> Option<Reads> {
         match compiler.template(text.get_ref()) {
-            Ok(template) => Some(template.reads().clone()),
+            Ok(template) => Some(self.known(text, template.reads())),
             Err(problems) => self.inside(text, problems),
         }
+    }
+
+    /// What `text` reads, whose symbols are of venues that are not misspelt.
+    fn known(&self, text: &Text, reads: &Reads) -> Reads {
+        for symbol in &reads.symbols {
+            let quoted = format!("\"{symbol}\"");
+            for (at, _) in text.get_ref().match_indices(&quoted) {
+                let place = self.problems.inside(text.span(), text.get_ref(), &(at..at + quoted.len()));
+                self.venue_of_symbol(symbol.venue(), place);
+            }
+        }
+        reads.clone()
     }
 
     /// Notes problems of a text in its own place.
@@ -172,7 +184,7 @@ impl Checker<'_> {
     }
 
     /// Globs of symbols; all if there are none.
-    fn symbol_globs(&self, raw: Option<&Spanned<Vec<Text>>>) -> Vec<Glob> {
+    pub(super) fn symbol_globs(&self, raw: Option<&Spanned<Vec<Text>>>) -> Vec<Glob> {
         let globs = self.globs("symbols", raw);
         for text in raw.into_iter().flat_map(|raw| raw.get_ref()) {
             let pattern = text.get_ref().as_str();
@@ -183,16 +195,39 @@ impl Checker<'_> {
                 }
                 continue;
             };
-            // A file may be of any venue, so only what looks misspelt is.
-            let is_known = self.names.channels(venue).is_some() || !Glob::new(venue).is_plain();
-            if let Some(meant) = nearest(venue, self.names.venue_ids()).filter(|_| !is_known) {
-                self.problems.add(text.span(), format!("unknown venue `{venue}`; the nearest is `{meant}`"));
+            if Glob::new(venue).is_plain() {
+                self.venue_of_symbol(venue, text.span());
             }
         }
         globs
     }
 
-    fn globs(&self, key: &str, raw: Option<&Spanned<Vec<Text>>>) -> Vec<Glob> {
+    /// A file may be of any venue, so only a name that looks misspelt is.
+    fn venue_of_symbol(&self, venue: &str, place: Range<usize>) {
+        let is_known = self.names.channels(venue).is_some();
+        if let Some(meant) = nearest(venue, self.names.venue_ids()).filter(|_| !is_known) {
+            self.problems.add(place, format!("unknown venue `{venue}`; the nearest is `{meant}`"));
+        }
+    }
+
+    /// Globs of rules that are among `names`; all if there are none.
+    pub(super) fn rule_globs(&self, raw: Option<&Spanned<Vec<Text>>>, names: &[&str]) -> Vec<Glob> {
+        for text in raw.into_iter().flat_map(|rules| rules.get_ref()) {
+            let glob = Glob::new(text.get_ref());
+            if names.iter().any(|name| glob.matches(name)) {
+                continue;
+            }
+            let message = if glob.is_plain() {
+                format!("unknown rule `{glob}`; {}", advice(glob.as_str(), names.iter().copied()))
+            } else {
+                format!("no rule's name is like `{glob}`")
+            };
+            self.problems.add(text.span(), message);
+        }
+        self.globs("rules", raw)
+    }
+
+    pub(super) fn globs(&self, key: &str, raw: Option<&Spanned<Vec<Text>>>) -> Vec<Glob> {
         let Some(raw) = raw else { return vec![Glob::new("*")] };
         if raw.get_ref().is_empty() {
             self.problems.add(raw.span(), format!("`{key}` is empty; without it all are meant"));
@@ -205,20 +240,8 @@ impl Checker<'_> {
     }
 
     fn selector(&self, raw: &RawSelector, names: &[&str]) -> Selector {
-        for text in raw.rules.iter().flat_map(|rules| rules.get_ref()) {
-            let glob = Glob::new(text.get_ref());
-            if names.iter().any(|name| glob.matches(name)) {
-                continue;
-            }
-            let message = if glob.is_plain() {
-                format!("unknown rule `{glob}`; {}", advice(glob.as_str(), names.iter().copied()))
-            } else {
-                format!("no rule's name is like `{glob}`")
-            };
-            self.problems.add(text.span(), message);
-        }
         Selector {
-            rules: self.globs("rules", raw.rules.as_ref()),
+            rules: self.rule_globs(raw.rules.as_ref(), names),
             symbols: self.symbol_globs(raw.symbols.as_ref()),
         }
     }

@@ -328,6 +328,26 @@ fn what_is_wrong_with_silences_and_inhibitions() {
 }
 
 #[test]
+fn a_symbol_inside_an_expression_is_looked_at_as_one_of_the_list() {
+    let said = "unknown venue `binace`; the nearest is `binance`".to_owned();
+    let marked =
+        |text: &str| assert_eq!(message(text), (said.clone(), "\"binace:BTCUSDT\"".to_owned()), "{text}");
+    let cross = "[[rules]]\nname = 'a'\nwhen = '\"okx:BTC-USDT\".close[1s, -1] > ";
+    marked(&format!("{cross}\"binace:BTCUSDT\".close[1s, -1]'"));
+    marked(&format!("{cross}1'\nmessage = 'at {{\"binace:BTCUSDT\".close[1s, -1]}}'"));
+    let twice = wrong(&format!("{cross}\"binace:A\".close[1s, -1] + \"binace:A\".open[1s, -1]'"));
+    assert_eq!(twice.matches(&said).count(), 2, "{twice}");
+    // A file may be of any venue.
+    read(&format!("{cross}\"file:A\".close[1s, -1]'")).unwrap();
+    let (said, marked) = message(&format!("{cross}\"binance:*\".close[1s, -1]'"));
+    assert_eq!(
+        (said.contains("`binance:*` is a pattern"), marked.as_str()),
+        (true, "\"binance:*\""),
+        "{said}"
+    );
+}
+
+#[test]
 fn at_most_so_many_rules() {
     let silence = "[[silences]]\nname = \"sN\"\nuntil = \"2026-01-01T00:00:00Z\"\n";
     let text = |count: usize| (0..count).map(|n| silence.replace('N', &n.to_string())).collect::<String>();

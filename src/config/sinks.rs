@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::glob::Glob;
 use super::grouping::{Grouping, RawGrouping};
 use super::limits::SINKS_MAX;
 use super::nearest::advice;
@@ -151,12 +152,27 @@ impl Checker<'_> {
             url: raw.url.as_ref().and_then(|url| self.post(url)),
             path: path(&raw.path),
             secret_file: path(&raw.secret_file),
-            rules: patterns(raw.rules.as_ref()),
-            symbols: patterns(raw.symbols.as_ref()),
+            rules: self.rules_told(raw.rules.as_ref(), rules),
+            symbols: raw
+                .symbols
+                .as_ref()
+                .map(|raw| patterns(self.symbol_globs(Some(raw))))
+                .unwrap_or_default(),
             severity: raw.severity.as_ref().and_then(|text| self.least_severity(text)),
             states: raw.states.as_ref().map_or(STATES.to_vec(), |states| self.states(states)),
             suppressed: raw.suppressed.unwrap_or(false),
             grouping: self.grouping(&raw.grouping, rules),
+        })
+    }
+
+    /// Patterns for those of `rules`; without rules, which may come later, any.
+    fn rules_told(&self, raw: Option<&Spanned<Vec<Text>>>, rules: &[RawRule]) -> Vec<String> {
+        let Some(raw) = raw else { return Vec::new() };
+        let names: Vec<&str> =
+            rules.iter().filter_map(|r| Some(r.name.as_ref()?.get_ref().as_str())).collect();
+        patterns(match names.is_empty() {
+            true => self.globs("rules", Some(raw)),
+            false => self.rule_globs(Some(raw), &names),
         })
     }
 
@@ -198,8 +214,8 @@ impl Checker<'_> {
     }
 }
 
-fn patterns(raw: Option<&Spanned<Vec<Text>>>) -> Vec<String> {
-    raw.map(|texts| texts.get_ref().iter().map(|text| text.get_ref().clone()).collect()).unwrap_or_default()
+fn patterns(globs: Vec<Glob>) -> Vec<String> {
+    globs.iter().map(|glob| glob.as_str().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -243,5 +259,27 @@ mod tests {
             let why = sinks(&format!("[[sinks]]\n{text}\n")).unwrap_err();
             assert!(why.contains(said), "{why}");
         }
+    }
+
+    #[test]
+    fn what_a_sink_is_to_tell_exists() {
+        let rules = "[[rules]]\nname = \"burst\"\nwhen = \"price > 1\"\n";
+        for (keys, said) in [
+            ("rules = [\"burts\"]", "it.toml:6:10: unknown rule `burts`; the nearest is `burst`"),
+            ("rules = [\"zz\"]", "unknown rule `zz`; available: burst"),
+            ("rules = [\"burst\", \"z*\"]", "it.toml:6:19: no rule's name is like `z*`"),
+            ("rules = []", "`rules` is empty; without it all are meant"),
+            ("symbols = [\"binace:*\"]", "it.toml:6:12: unknown venue `binace`; the nearest is `binance`"),
+            ("symbols = [\"BTC\"]", "`BTC` is no symbol; write venue:NATIVE, or venue:*"),
+        ] {
+            let why = sinks(&format!("{rules}[[sinks]]\nkind = \"stdout\"\n{keys}\n")).unwrap_err();
+            assert!(why.contains(said), "{why}");
+        }
+        let right = "rules = [\"b*\", \"burst\"]\nsymbols = [\"*:BTC*\", \"binance:*\", \"file:A\", \"*\"]\n";
+        let told = sinks(&format!("{rules}[[sinks]]\nkind = \"stdout\"\n{right}")).unwrap().remove(0);
+        assert_eq!((told.rules.len(), told.symbols.len()), (2, 4));
+        // The rules may come while it runs.
+        let told = sinks("[[sinks]]\nkind = \"stdout\"\nrules = [\"zz\"]\n").unwrap().remove(0);
+        assert_eq!(told.rules, ["zz"]);
     }
 }

@@ -293,6 +293,10 @@ impl<'a> Parser<'a> {
             let message = format!("`{text}` is not a symbol: write \"venue:NATIVE\"");
             return Err(Problem { span, message });
         };
+        if text.contains(['*', '?', '[']) {
+            let message = format!("`{text}` is a pattern; here stands one symbol, such as \"venue:NATIVE\"");
+            return Err(Problem { span, message });
+        }
         self.at += 1;
         if !self.take_sign(".") {
             return Err(self.expected("`.` and a statistic behind the symbol"));

@@ -74,6 +74,15 @@ fn what_cannot_be_read() {
 }
 
 #[test]
+fn a_symbol_in_quotes_is_one_symbol() {
+    for symbol in ["x:*", "x:Y?", "x:[Y]", "*:Y"] {
+        let message = format!("`{symbol}` is a pattern; here stands one symbol, such as \"venue:NATIVE\"");
+        let marked = format!("\"{symbol}\"");
+        assert_eq!(problems(&format!("{marked}.close[1s, -1] > 3")), [(marked, message)]);
+    }
+}
+
+#[test]
 fn what_does_not_hold() {
     for (text, marked, message) in [
         ("volme[1s] > 3", "volme", "unknown statistic `volme`; the nearest is `volume`"),
