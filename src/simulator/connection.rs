@@ -257,6 +257,8 @@ impl<'a> Connection<'a> {
                 self.write(if binary { Message::binary(bytes) } else { Message::text(text) }).await
             }
             Item::Oversize(bytes) => {
+                // The client may hang up in the middle of it, with all that came before read.
+                self.flush().await?;
                 self.written.spoilt += 1;
                 self.write(Message::text(" ".repeat(bytes))).await
             }

@@ -127,6 +127,8 @@ async fn a_frame_that_is_too_large_ends_a_careful_client() {
     let mut client = Client::subscribed(&simulator, VENUE).await;
     assert_eq!(client.run_out().await, End::TooLarge);
     assert!((50..=100).contains(&client.out.ticks.len()), "{}", client.out.ticks.len());
+    let totals = simulator.stop().remove(0);
+    assert_eq!(client.account(&totals.sent), totals.sent);
 }
 
 #[tokio::test]
