@@ -10,6 +10,7 @@ use crate::follow::FollowError;
 use crate::query::QueryError;
 use crate::replay::ReplayError;
 use crate::replay::plan::PlanError;
+use crate::serve::ServeError;
 use crate::simulator::SimulatorError;
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -132,9 +133,12 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<Code> {
             QueryError::Wrong(_) => Code::Usage,
         });
     }
-    if let Some(SimulatorError::Venue(..) | SimulatorError::Absent(..)) =
+    if let Some(SimulatorError::Venue(..) | SimulatorError::Absent(..) | SimulatorError::Symbol(..)) =
         cause.downcast_ref::<SimulatorError>()
     {
+        return Some(Code::Usage);
+    }
+    if let Some(ServeError::Open(_) | ServeError::Tls { .. }) = cause.downcast_ref::<ServeError>() {
         return Some(Code::Usage);
     }
     cause.downcast_ref::<StoreError>().map(|error| code(error.exit_code()))

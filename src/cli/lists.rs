@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use feeds::formats::FORMATS;
 use feeds::live::{Channel, Live, Rate};
 use feeds::venue::{DuplicateKey, Venue};
@@ -11,6 +11,7 @@ use feeds::venues::VENUES;
 use super::args::{CheckArgs, StatsArgs};
 use crate::config::{Catalogue, Config, Listen, WINDOW_KINDS, duration};
 use crate::rule::{FUNCTIONS, NAMES};
+use crate::serve;
 use crate::stat::{SETS, STATISTICS};
 
 /// `tapedeck venues`: a paragraph for each. Its first line is id and name; below it channels, how repeats are known,
@@ -127,6 +128,7 @@ pub(super) fn formats(out: &mut dyn Write) -> Result<()> {
 /// `tapedeck check`: what the configuration says, if it is right.
 pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
     let config = Config::load(&args.file, &Catalogue::built_in())?;
+    serve::guarded(&config.listen, &config.access).with_context(|| args.file.display().to_string())?;
     writeln!(out, "{} is right", args.file.display())?;
     for window in &config.windows {
         let (kind, size) = (window.kind.name(), duration::format(window.size));

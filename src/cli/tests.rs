@@ -232,6 +232,16 @@ fn lists_have_one_entry_a_line_with_its_name_first() {
 }
 
 #[test]
+fn a_run_that_anybody_could_ask_is_wrong_usage() {
+    let Command::Run(args) = parse("tapedeck run binance:BTCUSDT --listen 0.0.0.0:0") else {
+        panic!("no run")
+    };
+    let failure = super::run::run(&args).unwrap_err();
+    assert_eq!(failure.code, Code::Usage, "{failure}");
+    assert!(failure.to_string().contains("there are no tokens"), "{failure}");
+}
+
+#[test]
 fn check_says_what_a_right_configuration_says_and_what_a_wrong_one_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("t.toml");
@@ -257,6 +267,21 @@ fn check_says_what_a_right_configuration_says_and_what_a_wrong_one_does_not() {
         said.contains("\nrules: 1, silences: 0, inhibitions: 0\n") && !said.contains("not used"),
         "{said}"
     );
+    let refused = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let failure = Failure::from(lists::check(&args, &mut Vec::new()).unwrap_err());
+        assert_eq!(failure.code, Code::Usage);
+        failure.to_string()
+    };
+    let said = refused("[http]\nlisten = \"0.0.0.0:7311\"\n");
+    let expected =
+        format!("{}: 0.0.0.0:7311 can be reached by others and there are no tokens", file.display());
+    assert!(said.starts_with(&expected), "{said}");
+    let tokens = "[http]\nlisten = \"0.0.0.0:7311\"\ntokens_file = \"tokens.toml\"\n";
+    for right in [tokens, "[http]\nlisten = \"127.0.0.1:7311\"\n", "[http]\nlisten = \"[::1]:7311\"\n"] {
+        fs::write(&file, right).unwrap();
+        assert!(listing(|out| lists::check(&args, out)).contains("\nhttp on "), "{right}");
+    }
     fs::write(&file, "[[windows]]\nname = \"5m\"\nstats = [\"vwp\"]\n").unwrap();
     let failure = Failure::from(lists::check(&args, &mut Vec::new()).unwrap_err());
     assert_eq!(failure.code, Code::Usage);

@@ -99,6 +99,7 @@ pub fn bind(listen: &Listen) -> Result<Option<Bound>, ServeError> {
 /// # Errors
 /// [`ServeError::Listen`]; [`ServeError::Open`] if others could ask and there are no tokens; [`ServeError::Tls`].
 pub fn bind_for(listen: &Listen, access: &Access) -> Result<Option<Bound>, ServeError> {
+    guarded(listen, access)?;
     let (bound, named, hosts) = match listen {
         Listen::Off => return Ok(None),
         Listen::Usual => {
@@ -115,7 +116,7 @@ pub fn bind_for(listen: &Listen, access: &Access) -> Result<Option<Bound>, Serve
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let is_elsewhere = *listen == Listen::Usual && address != USUAL;
-    let can_be_reached = !address.ip().to_canonical().is_loopback();
+    let can_be_reached = can_be_reached(address);
     if can_be_reached && access.tokens.is_empty() {
         return Err(ServeError::Open(named));
     }
@@ -125,6 +126,25 @@ pub fn bind_for(listen: &Listen, access: &Access) -> Result<Option<Bound>, Serve
     }
     let hosts: Vec<String> = [hosts, access.hosts.clone()].concat();
     Ok(Some(Bound { listener, address, hosts, is_elsewhere, access: access.clone(), tls }))
+}
+
+/// Looks whether those who could ask at `listen` would be known, as far as that can be said of a configuration: names of
+/// hosts are not looked up, and a file of tokens is taken to have some.
+///
+/// # Errors
+/// [`ServeError::Open`].
+pub fn guarded(listen: &Listen, access: &Access) -> Result<(), ServeError> {
+    let Listen::At(named) = listen else { return Ok(()) };
+    let has_tokens = !access.tokens.is_empty() || access.tokens_file.is_some();
+    match named.parse() {
+        Ok(address) if can_be_reached(address) && !has_tokens => Err(ServeError::Open(named.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// True if others than this machine can.
+fn can_be_reached(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
 }
 
 impl Bound {
