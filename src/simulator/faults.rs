@@ -165,6 +165,9 @@ impl Fault {
         if kind == Kind::Oversize && count > OVERSIZE_BYTES_MAX {
             return Err(format!("`{text}`: at most {OVERSIZE_BYTES_MAX} bytes"));
         }
+        if count == 0 && !kind.takes_nought() {
+            return Err(format!("`{text}`: a count of 0 is no fault"));
+        }
         Ok(Fault { kind, at: at.parse().map_err(|_| wrong())?, count, symbol })
     }
 }
@@ -178,6 +181,11 @@ impl Kind {
             Kind::Slow => 10,
             _ => 1,
         }
+    }
+
+    /// True if a count of 0 says something: an end at once, a clock that is right again.
+    fn takes_nought(self) -> bool {
+        matches!(self, Kind::Shutdown | Kind::Skew | Kind::Lag)
     }
 
     /// Its name in scripts.
@@ -218,9 +226,13 @@ mod tests {
             ("gap@1:", "write KIND@NUMBER"),
             ("gop@1", "there are disconnect"),
             ("oversize@1*100000000", "at most"),
+            ("gap@10*0", "`gap@10*0`: a count of 0 is no fault"),
+            ("too-many@1*0", "a count of 0"),
+            ("chaos@7*0", "a count of 0"),
         ] {
             assert!(Script::parse(text).unwrap_err().contains(said), "{text}");
         }
+        assert_eq!(Script::parse("shutdown@1*0,skew@2*0,lag@3*0").unwrap().0.len(), 3);
         let chance = Script::parse("random@7*50,gap@1").unwrap();
         assert_eq!(chance.at_place(2), Script::parse("random@9*50,gap@1").unwrap());
         let script = Script::parse("gap@3*2:A,too-many@2*3,unavailable@5").unwrap();

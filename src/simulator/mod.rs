@@ -42,7 +42,7 @@ use self::faults::Script;
 use self::market::{Exchange, Origin};
 use self::replayed::Replayed;
 use self::totals::Totals;
-use crate::config::nearest::advice;
+use crate::config::nearest::{advice, nearest};
 use crate::market::MarketSpec;
 
 /// What is simulated.
@@ -71,6 +71,9 @@ pub enum SimulatorError {
     /// The capture has nothing of a venue that is to play it.
     #[error("the capture has nothing of venue `{0}`; it is of {1}")]
     Absent(String, String),
+    /// A fault of a symbol that no venue has.
+    #[error("no symbol `{0}` for a fault; {1}")]
+    Symbol(String, String),
     /// The address cannot be listened on.
     #[error("listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -117,6 +120,7 @@ impl Simulator {
         let exchanges: Result<Vec<Arc<Exchange>>, SimulatorError> =
             spec.venues.iter().zip(0..).map(|venue| exchange(venue, &spec, &origin)).collect();
         let exchanges: Arc<[Arc<Exchange>]> = exchanges?.into();
+        known(&spec.faults, &exchanges)?;
         let listen = |error| SimulatorError::Listen(spec.address, error);
         let listener = TcpListener::bind(spec.address).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
@@ -176,6 +180,21 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// An error if a fault is of a symbol that none of them has: it would never come.
+fn known(faults: &Script, exchanges: &[Arc<Exchange>]) -> Result<(), SimulatorError> {
+    for symbol in faults.0.iter().filter_map(|fault| fault.symbol.as_deref()) {
+        if exchanges.iter().all(|exchange| exchange.listing.number(symbol).is_none()) {
+            let natives = exchanges.iter().flat_map(|exchange| &exchange.listing.natives).map(String::as_str);
+            let advice = match nearest(symbol, natives) {
+                Some(native) => format!("the nearest is `{native}`"),
+                None => "write it as on the wire".to_owned(),
+            };
+            return Err(SimulatorError::Symbol(symbol.to_owned(), advice));
+        }
+    }
+    Ok(())
 }
 
 /// The venue in this place. What chance does to one venue it does not do to the next.

@@ -4,9 +4,10 @@ use feeds::frame::FrameKind;
 use feeds::live::Notice;
 use feeds::tick::Event;
 use tapedeck::simulator::totals::SymbolTotals;
+use tapedeck::simulator::{Simulator, SimulatorSpec};
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::client::{Client, End, account, all_streams, put, socket_path, start};
+use crate::client::{Client, End, account, all_streams, put, socket_path, spec, start};
 
 const VENUE: &str = "binance";
 
@@ -70,6 +71,23 @@ async fn the_past_has_the_same_trades_as_the_socket() {
     let told: Vec<String> =
         past.iter().map(|tick| format!("{} {:?}", tick.exchange_ts, tick.event)).collect();
     assert_eq!(told, came);
+}
+
+#[test]
+fn a_fault_of_a_symbol_that_nobody_has_is_refused() {
+    let refused =
+        |faults: &str| Simulator::start(spec(VENUE, faults, 1)).err().map(|error| error.to_string());
+    let said = refused("gap@10:BTCUSDT,gap@10:BTCUSTD");
+    assert_eq!(said.as_deref(), Some("no symbol `BTCUSTD` for a fault; the nearest is `BTCUSDT`"));
+    let said = refused("silence@10:no-such-symbol");
+    assert_eq!(said.as_deref(), Some("no symbol `no-such-symbol` for a fault; write it as on the wire"));
+    assert_eq!(refused("gap@10:BTCUSDT"), None);
+    // Venues write symbols in their own ways; one of them is enough.
+    let both = SimulatorSpec {
+        venues: vec![VENUE.to_owned(), "okx".to_owned()],
+        ..spec(VENUE, "gap@1:BTC-USDT", 1)
+    };
+    assert!(Simulator::start(both).is_ok());
 }
 
 #[tokio::test]
