@@ -42,6 +42,30 @@ struct Keeper {
     start_at: Option<Instant>,
     begun: u64,
     news: Arc<Notify>,
+    troubles: Troubles,
+}
+
+/// Attempts that failed and connections that ended without our wish, in a row. They are told ever more seldom: a venue
+/// that is away for a night must be in the log, and must not fill it.
+#[derive(Default)]
+struct Troubles {
+    row: u64,
+    /// It is known that a connection was up since.
+    is_over: bool,
+}
+
+impl Troubles {
+    /// One more. True if it is to be told: the 1st, 2nd, 4th, 8th, … in a row.
+    fn add(&mut self) -> bool {
+        self.row += 1;
+        self.is_over = false;
+        self.row.is_power_of_two()
+    }
+
+    /// A connection is up. How many there were before, if that is news.
+    fn end(&mut self) -> Option<u64> {
+        (self.row > 0 && !std::mem::replace(&mut self.is_over, true)).then_some(self.row)
+    }
 }
 
 /// Keeps `slot` until it is told to stop; then every connection is closed and was delivered as closed.
@@ -58,6 +82,7 @@ pub async fn keep(slot: Arc<Slot>) {
         start_at: None,
         begun: 0,
         news: Arc::new(Notify::new()),
+        troubles: Troubles::default(),
         slot: slot.clone(),
     };
     keeper.keep().await;
@@ -125,6 +150,12 @@ impl Keeper {
             }
             self.promote();
         }
+        if self.slot.state() == SlotState::Live
+            && let Some(troubles) = self.troubles.end()
+        {
+            let (venue, address) = (self.slot.venue.id(), self.slot.address.shown());
+            tracing::info!(venue, address, troubles, "a connection is up again");
+        }
         if self.start_at.is_some() || self.successor.is_some() {
             return;
         }
@@ -188,15 +219,16 @@ impl Keeper {
     }
 
     fn ended(&mut self, number: u64, end: &End) {
-        self.handles.remove(&number);
+        let is_ours = self.handles.remove(&number).is_some_and(|handle| handle.leave.borrow().is_some());
         self.slot.ended(&end.why);
-        tracing::info!(venue = self.slot.venue.id(), why = end.why, "a connection has ended");
         if let Some(asked) = end.asked {
             self.slot.shared.budgets.hold(&self.slot.host, asked.min(super::backoff::ASKED_LONGEST));
         }
         if end.lived.is_some_and(|lived| lived >= STABLE) {
             self.backoff.reset();
+            self.troubles.row = 0;
         }
+        self.tell(end, is_ours);
         let was_current = self.current == Some(number);
         if was_current {
             self.promote();
@@ -213,6 +245,16 @@ impl Keeper {
         if self.current.is_none() {
             self.slot.enter(SlotState::Waiting);
             *lock(&self.slot.current) = Arc::default();
+        }
+    }
+    /// Says that a connection or an attempt has ended: for who looks closely, or, without our wish, for all.
+    fn tell(&mut self, end: &End, is_ours: bool) {
+        let (venue, address, why) = (self.slot.venue.id(), self.slot.address.shown(), &end.why);
+        let what = if end.lived.is_some() { "a connection has ended" } else { "no connection" };
+        if !is_ours && self.troubles.add() {
+            tracing::warn!(venue, address, why, in_a_row = self.troubles.row, "{what}");
+        } else {
+            tracing::info!(venue, address, why, "{what}");
         }
     }
 }

@@ -8,4 +8,5 @@ mod session;
 mod silence;
 mod symbols;
 mod tickets;
+mod told;
 mod venue;
