@@ -3,11 +3,12 @@
 //!
 //! # Format, version 2
 //!
-//! The first line of each part is a JSON object: the version, the part's number from 1, and the connections that are
-//! open where it begins. Readers pass over further members.
+//! The first line of each part is a JSON object: the version, the part's number from 1, the connections that are open
+//! where it begins, when its run began, which its parts have in common, and whether that judged rules, which are entries
+//! then. Readers pass over further members; the last two may be missing.
 //!
 //! ```text
-//! {"tapedeck_recording":2,"part":1,"connections":[]}
+//! {"tapedeck_recording":2,"part":1,"connections":[],"run":1700000000000000001,"judged":true}
 //! ```
 //!
 //! Each further line is an entry, five parts with one space between them and `\n` behind them:
@@ -56,6 +57,12 @@ pub struct Header {
     pub part: u64,
     /// The connections that are open where it begins.
     pub connections: Vec<OpenConnection>,
+    /// When its run began; 0 if that is not said.
+    #[serde(default)]
+    pub run: Nanos,
+    /// Rules were judged in the run, and are among its entries whenever they changed.
+    #[serde(default)]
+    pub judged: bool,
 }
 
 /// A connection that goes on from the part before.
@@ -336,7 +343,7 @@ mod tests {
     fn the_bytes_of_version_two() {
         let opened = Opened { venue: "here".to_owned(), address: "ws://x/y".to_owned() };
         let connections = vec![OpenConnection { number: 3, opened: opened.clone() }];
-        let header = Header { tapedeck_recording: VERSION, part: 2, connections };
+        let header = Header { tapedeck_recording: VERSION, part: 2, connections, run: 5, judged: true };
         let mut bytes = header.line();
         assert!(bytes.starts_with(BEGINS));
         assert_eq!(Header::read(&bytes), Ok(header));

@@ -22,9 +22,16 @@ use crate::tape::Cut;
 /// `replay`.
 pub(super) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     checked(args.range)?;
-    let options = options(args)?;
+    let mut options = options(args)?;
     // The inputs first: while they cannot be read, nothing is written.
     let source = source::open(&args.files, &options.source)?;
+    if source.has_rules() && args.rules.is_none() && !options.config.rules.is_empty() {
+        // They were the first of the run's, perhaps; what was reloaded and silenced since then is in the recording.
+        options.config.rules = RulesSpec::default();
+        tracing::warn!(
+            "the recording's own rules are judged, not the configuration's; --rules FILE judges by others"
+        );
+    }
     let store = open_writer(&args.db)?;
     let stop = Stop::on_signals().map_err(ReplayError::Threads)?;
     let bar = bar();

@@ -139,7 +139,7 @@ pub(super) fn place(server: &Server) -> String {
 /// `record`.
 pub(super) fn record(args: &RecordArgs) -> Result<(), Failure> {
     let service = service(&args.feeds, &config(&args.feeds)?)?;
-    let recorder = Recorder::start(&args.out, clock::wall()).map_err(anyhow::Error::from)?;
+    let recorder = Recorder::of_frames(&args.out, clock::wall()).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
     let entries = service::record(service, recorder, &stop, watch()).map_err(anyhow::Error::from)?;
     writeln!(io::stdout(), "stopped; {entries} entries in {}", args.out.display())

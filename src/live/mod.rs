@@ -152,7 +152,8 @@ impl Deck {
         let mut symbols = Engine::start(Arc::clone(&plan), &layout, credit, committer.done());
         sequencer.ruled_by(rules_before);
         for member in job.members {
-            sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
+            let state = &member.state;
+            sequencer.restore(member.joined.symbol.clone(), 0, state.frontier(), state.newest());
             symbols.join(member);
         }
         if first > 1 {

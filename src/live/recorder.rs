@@ -42,6 +42,8 @@ pub struct Recorder {
     orders: Option<Sender<Order>>,
     writer: Option<JoinHandle<io::Result<()>>>,
     buffer: Vec<u8>,
+    run: Nanos,
+    judged: bool,
     part: u64,
     part_bytes: usize,
     part_began: Nanos,
@@ -50,11 +52,23 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a recording in `folder`, which is made if it is not there. `now` names its files.
+    /// Begins the recording of a run in `folder`, which is made if it is not there. `now` names its files.
     ///
     /// # Errors
     /// If the folder cannot be written.
     pub fn start(folder: &Path, now: Nanos) -> Result<Recorder, RecordError> {
+        Recorder::begin(folder, now, true)
+    }
+
+    /// The same where frames are recorded and nothing is judged.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn of_frames(folder: &Path, now: Nanos) -> Result<Recorder, RecordError> {
+        Recorder::begin(folder, now, false)
+    }
+
+    fn begin(folder: &Path, now: Nanos, judged: bool) -> Result<Recorder, RecordError> {
         let failed = |error: io::Error| RecordError { folder: folder.to_owned(), cause: error.to_string() };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let (orders, to_write) = bounded(RECORDER_BUFFERS);
@@ -67,6 +81,8 @@ impl Recorder {
             orders: Some(orders),
             writer: Some(writer),
             buffer: Vec::with_capacity(BUFFER_BYTES),
+            run: now,
+            judged,
             part: 1,
             part_bytes: 0,
             part_began: now,
@@ -161,8 +177,13 @@ impl Recorder {
     fn put_header(&mut self) {
         let connections =
             self.open.iter().map(|(&number, opened)| OpenConnection { number, opened: opened.clone() });
-        let header =
-            Header { tapedeck_recording: VERSION, part: self.part, connections: connections.collect() };
+        let header = Header {
+            tapedeck_recording: VERSION,
+            part: self.part,
+            connections: connections.collect(),
+            run: self.run,
+            judged: self.judged,
+        };
         self.buffer.extend(header.line());
     }
 
@@ -208,10 +229,11 @@ impl Files {
     }
 }
 
+/// To the millisecond: a run may be started again within a second.
 fn stem(now: Nanos) -> String {
     let digits =
         feeds::time::format(now).chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect::<String>();
-    format!("tapedeck-{}", digits.get(..15).unwrap_or(&digits))
+    format!("tapedeck-{}", digits.get(..18).unwrap_or(&digits))
 }
 
 fn write_all(files: &mut Files, first: Part, orders: &Receiver<Order>) -> io::Result<()> {

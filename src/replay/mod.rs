@@ -183,8 +183,10 @@ impl Attempt<'_> {
         };
         let mut engine = Engine::start(plan, &engine_options, credit, committer.done());
         sequencer.ruled_by(job.run.rules_before);
+        let first_input = if matches!(source, Source::Recorded(_)) { source.files().len() } else { 0 };
         for member in job.members {
-            sequencer.restore(member.joined.symbol.clone(), member.state.frontier(), member.state.newest());
+            let state = &member.state;
+            sequencer.restore(member.joined.symbol.clone(), first_input, state.frontier(), state.newest());
             engine.join(member);
         }
         // As the run that was recorded did.

@@ -84,6 +84,7 @@ fn engine(registry: &mut Registry, view: &View) {
     }
     registry.register("ledger_ticks", "What became of every tick, as of the last checkpoint", ledger);
     registry.register("windows", "Windows emitted or amended by this process", counter(status.windows));
+    registry.register("alerts", "Alerts that the log has had", counter(status.alerts));
     let help = "Gaps that found no room among those that wait to be asked for";
     registry.register("backfills_refused", help, counter(status.backfills_refused));
     registry.register("checkpoints", "Checkpoints of this process", counter(status.checkpoints));

@@ -100,6 +100,16 @@ pub enum SourceError {
         /// Why.
         why: String,
     },
+    /// Recordings of several runs, between which nobody was there.
+    #[error(
+        "these are recordings of {} runs; replay the parts of one ({}…) by themselves, and then those of the next ({}…) \
+         with --append",
+        .0.len(), shown(.0.first()), shown(.0.get(1))
+    )]
+    SeveralRuns(
+        /// The first part of each run.
+        Vec<PathBuf>,
+    ),
     /// Files with and without receive times have no common order.
     #[error(
         "{} has receive times and {} has none, so there is no order to merge them in; replay them one by one",
@@ -173,9 +183,14 @@ impl SourceError {
             | SourceError::NoSuchFormat { .. }
             | SourceError::Format { .. }
             | SourceError::NoRecording { .. }
+            | SourceError::SeveralRuns(_)
             | SourceError::Mixture { .. } => 2,
         }
     }
+}
+
+fn shown(path: Option<&PathBuf>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 fn advice(error: &FormatError) -> &'static str {

@@ -185,6 +185,15 @@ impl Source {
         }
     }
 
+    /// True if this is a recording of a run that judged rules, and has them.
+    #[must_use]
+    pub fn has_rules(&self) -> bool {
+        match self {
+            Source::Merge(_) => false,
+            Source::Recorded(recorded) => recorded.has_rules(),
+        }
+    }
+
     /// True if this is a recording that has ended with a stop on purpose.
     #[must_use]
     pub fn was_stopped(&self) -> bool {

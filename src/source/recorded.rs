@@ -54,7 +54,30 @@ pub struct Recorded {
     complaints_in_all: u64,
     strict: bool,
     stopped: bool,
+    judged: bool,
     read: u64,
+}
+
+/// Refuses parts, which are in their order, of several runs, and such that are not all there: nobody could tell what came
+/// between them. The first need not be among them, nor the last.
+fn are_one_run(parts: &[(Header, FileInfo, Origin)]) -> Result<(), SourceError> {
+    let mut firsts: Vec<PathBuf> = Vec::new();
+    for (at, (header, info, _)) in parts.iter().enumerate() {
+        let Some((before, _, _)) = at.checked_sub(1).map(|at| &parts[at]) else {
+            firsts.push(info.path.clone());
+            continue;
+        };
+        if header.run != before.run {
+            firsts.push(info.path.clone());
+        } else if header.part != before.part + 1 {
+            let (is, was) = (header.part, before.part);
+            let why = format!(
+                "it is part {is} and the one before it is part {was}; name all parts of a run, each once"
+            );
+            return Err(SourceError::NoRecording { path: info.path.clone(), why });
+        }
+    }
+    if firsts.len() > 1 { Err(SourceError::SeveralRuns(firsts)) } else { Ok(()) }
 }
 
 /// True if these are the first bytes of a recording of many connections.
@@ -72,9 +95,11 @@ impl Recorded {
             let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let header =
                 Header::read(first).map_err(|why| SourceError::NoRecording { path: path.clone(), why })?;
-            parts.push((header.part, identity(&origin, NAME, None), origin));
+            parts.push((header, identity(&origin, NAME, None), origin));
         }
-        parts.sort_by_key(|(part, _, _)| *part);
+        parts.sort_by_key(|(header, _, _)| (header.run, header.part));
+        are_one_run(&parts)?;
+        let judged = parts.iter().any(|(header, _, _)| header.judged);
         let (files, origins): (Vec<_>, Vec<_>) =
             parts.into_iter().map(|(_, info, origin)| (info, origin)).unzip();
         Ok(Recorded {
@@ -93,6 +118,7 @@ impl Recorded {
             complaints_in_all: 0,
             strict: options.strict,
             stopped: false,
+            judged,
             read: 0,
         })
     }
@@ -104,6 +130,10 @@ impl Recorded {
     pub(super) fn progress(&self) -> Progress {
         let open = self.reader.as_ref().map_or(0, |reader| reader.get_ref().offset());
         Progress { read: self.read + open, total: self.files.iter().map(|file| file.size).sum() }
+    }
+
+    pub(super) fn has_rules(&self) -> bool {
+        self.judged
     }
 
     pub(super) fn was_stopped(&self) -> bool {
@@ -215,10 +245,12 @@ impl Recorded {
                 // A crash cuts a part at its end. What is behind that is in the parts that follow, if there are any.
                 Err(error) => {
                     let failure = reader.get_ref().failure(&error);
-                    self.next_part();
-                    if self.part < self.origins.len() {
+                    let is_last = self.part + 1 >= self.origins.len();
+                    if !is_last {
                         self.complain("the part was cut off");
-                    } else {
+                    }
+                    self.next_part();
+                    if is_last {
                         return Err(failure.of(path));
                     }
                 }

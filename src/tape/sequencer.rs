@@ -85,12 +85,13 @@ impl Sequencer {
     }
 
     /// Makes a symbol known that the database already holds; call in the order of their numbers. `newest` is the
-    /// newest time among its ticks and `frontier` its frontier.
-    pub fn restore(&mut self, symbol: Symbol, frontier: Nanos, newest: Nanos) {
+    /// newest time among its ticks and `frontier` its frontier. Until it ticks, its clock is that of the input `first`:
+    /// the first connection of a run, which in the replay of its recording comes behind the files.
+    pub fn restore(&mut self, symbol: Symbol, first: usize, frontier: Nanos, newest: Nanos) {
         let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let wants_clock = self.wants_clock(&symbol);
         self.numbers.insert(symbol, number);
-        let mut pulse = Pulse::new(0, frontier, newest);
+        let mut pulse = Pulse::new(first, frontier, newest);
         pulse.awake = newest != Nanos::MIN;
         if pulse.awake {
             self.awake.push(number);

@@ -56,7 +56,7 @@ pub struct Status {
     pub queues: Vec<Queue>,
     /// Gaps that found no room among those that wait to be asked for, and stay missing.
     pub backfills_refused: u64,
-    /// Rules' alerts; none while there are no rules.
+    /// Alerts that the log has had, which is the number of the last.
     pub alerts: u64,
     /// The database's directory; none in memory.
     pub db: Option<String>,
@@ -170,7 +170,7 @@ pub(super) fn status(viewer: &Viewer, asked: &Asked, committed: &Figures, now: S
         ticks_per_s: rate,
         queues: queues(asked.waiting, pulse.in_flight(), pulse.wants().waiting()),
         backfills_refused: pulse.wants().refused(),
-        alerts: 0,
+        alerts: pulse.alerts().head(),
         db: facts.db.as_ref().map(path),
         recording: facts.recording.as_ref().map(path),
         memory_bytes: memory(),

@@ -16,6 +16,7 @@ mod determinism;
 
 /// Stopped and resumed, as often as one likes, is uninterrupted.
 mod resume;
+mod runs;
 
 /// One symbol's fault is that symbol's.
 mod quarantine;

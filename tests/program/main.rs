@@ -25,6 +25,9 @@ mod kills;
 /// A live run, killed at any point and started again.
 mod crashes;
 
+/// Recordings, replayed.
+mod recorded;
+
 /// A live run, killed while its alerts are followed.
 mod followers;
 

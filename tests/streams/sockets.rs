@@ -41,6 +41,8 @@ fn catching_up_and_being_up_to_date_are_one_sequence() {
         assert_eq!(row, listed["rows"][0]);
         let (_, _, metrics) = raw(served.address, "/metrics", "");
         assert!(metrics.contains("tapedeck_followers{way=\"socket\"} 2"), "{metrics}");
+        assert!(metrics.contains("tapedeck_alerts_total 901\n"), "{metrics}");
+        assert_eq!(get(served.address, "/v1/status").1["alerts"], 901);
     });
 }
 
