@@ -1,11 +1,34 @@
-//! A judge's deadlines: what time alone makes rules say.
+//! A judge's deadlines: what time alone makes rules say, and the end of all time.
 
 use feeds::time::Nanos;
 
 use super::episode::Step;
-use super::judge::{Judge, Judged, Sight};
+use super::judge::{Judge, Judged, Kept, Sight};
+use crate::window::Emission;
 
 impl Judge {
+    /// All inputs are exhausted: every window that was emitted is judged as final.
+    pub fn end(&mut self, sight: &Sight<'_>, emissions: &[Emission], out: &mut Judged) {
+        for emission in emissions {
+            self.history.absorb(emission, &self.book.inputs().series);
+        }
+        if sight.windows.frontier() != Nanos::MIN {
+            let last_ends: Vec<Nanos> = self.kept.iter().map(|kept| self.last_end(kept)).collect();
+            while let Some(end) = self.history.next_end() {
+                self.pass_ending(sight, end, &last_ends, out);
+                self.finalise(sight, end, out);
+            }
+            self.tell_watermark(sight, Nanos::MAX, out);
+        }
+    }
+
+    /// The last end of what a rule reads: for it, time goes on until then, and not until what other rules read ends.
+    fn last_end(&self, kept: &Kept) -> Nanos {
+        let rule = &self.book.rules()[kept.rule];
+        let ends = rule.conditions().filter_map(|it| self.history.last_end(&it.reads().windows));
+        ends.max().unwrap_or(Nanos::MIN)
+    }
+
     /// Passes the deadlines of rules over final windows before `time`, or up to it.
     pub(super) fn pass_closed(&mut self, sight: &Sight<'_>, time: Nanos, inclusive: bool, out: &mut Judged) {
         let is_past = |due: Nanos| if inclusive { due <= time } else { due < time };

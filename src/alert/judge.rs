@@ -374,32 +374,10 @@ impl Judge {
         }
     }
 
-    /// All inputs are exhausted: every window that was emitted is judged as final.
-    pub fn end(&mut self, sight: &Sight<'_>, emissions: &[Emission], out: &mut Judged) {
-        for emission in emissions {
-            self.history.absorb(emission, &self.book.inputs().series);
-        }
-        if sight.windows.frontier() != Nanos::MIN {
-            let last_ends: Vec<Nanos> = self.kept.iter().map(|kept| self.last_end(kept)).collect();
-            while let Some(end) = self.history.next_end() {
-                self.pass_ending(sight, end, &last_ends, out);
-                self.finalise(sight, end, out);
-            }
-            self.tell_watermark(sight, Nanos::MAX, out);
-        }
-    }
-
-    /// The last end of what a rule reads: for it, time goes on until then, and not until what other rules read ends.
-    fn last_end(&self, kept: &Kept) -> Nanos {
-        let rule = &self.book.rules()[kept.rule];
-        let ends = rule.conditions().filter_map(|it| self.history.last_end(&it.reads().windows));
-        ends.max().unwrap_or(Nanos::MIN)
-    }
-
     /// Tells rules over several symbols that the watermark has passed an end of what they read: that end, and not where
     /// the watermark is, so that deadlines between two ends do not depend on who was told in between.
     #[inline]
-    fn tell_watermark(&mut self, sight: &Sight<'_>, watermark: Nanos, out: &mut Judged) {
+    pub(super) fn tell_watermark(&mut self, sight: &Sight<'_>, watermark: Nanos, out: &mut Judged) {
         if self.exported.is_empty() || watermark <= self.told {
             return;
         }
@@ -427,7 +405,7 @@ impl Judge {
     }
 
     /// Makes the windows that end at `end` final, and judges the rules that read them.
-    fn finalise(&mut self, sight: &Sight<'_>, end: Nanos, out: &mut Judged) -> Vec<usize> {
+    pub(super) fn finalise(&mut self, sight: &Sight<'_>, end: Nanos, out: &mut Judged) -> Vec<usize> {
         let mut closed = Vec::new();
         let exported = &self.exported;
         self.history.finalise(end, &self.book.inputs().series, |window, mark, series, values| {
