@@ -114,8 +114,8 @@ impl Deck {
         recover_last(store, &plan, &options.config)?;
         let job = plan::job(store, &plan, &options.config, &[], &SourceOptions::default(), Mode::Live)?;
         let engine = &options.config.engine;
-        let (first, applied) = (job.run.first, job.run.applied);
-        let (rules_before, rules) = (job.run.rules_before, job.run.rules.clone());
+        let (first, applied, rules_before) = (job.run.first, job.run.applied, job.run.rules_before);
+        let rules = job.run.rules.clone();
         let mut sequencer =
             Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
         let (credit, board, heard) = (Credit::default(), FigureBoard::default(), AlertBoard::default());
@@ -152,8 +152,7 @@ impl Deck {
         let mut symbols = Engine::start(Arc::clone(&plan), &layout, credit, committer.done());
         sequencer.ruled_by(rules_before);
         for member in job.members {
-            let state = &member.state;
-            sequencer.restore(member.joined.symbol.clone(), 0, state.frontier(), state.newest());
+            sequencer.restore(&member.joined.symbol, 0, &member.state);
             symbols.join(member);
         }
         if first > 1 {

@@ -185,8 +185,7 @@ impl Attempt<'_> {
         sequencer.ruled_by(job.run.rules_before);
         let first_input = if matches!(source, Source::Recorded(_)) { source.files().len() } else { 0 };
         for member in job.members {
-            let state = &member.state;
-            sequencer.restore(member.joined.symbol.clone(), first_input, state.frontier(), state.newest());
+            sequencer.restore(&member.joined.symbol, first_input, &member.state);
             engine.join(member);
         }
         // As the run that was recorded did.

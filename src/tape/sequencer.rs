@@ -19,6 +19,7 @@ use super::received::Received;
 use super::staged::{Slot, Staged, Staging, What};
 use crate::config::limits::JUMP_MAX;
 use crate::source::{Batch, NewOutage, NewSymbol, Run};
+use crate::symbol::SymbolState;
 use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::window::Plan;
 
@@ -84,15 +85,15 @@ impl Sequencer {
         sequencer
     }
 
-    /// Makes a symbol known that the database already holds; call in the order of their numbers. `newest` is the
-    /// newest time among its ticks and `frontier` its frontier. Until it ticks, its clock is that of the input `first`:
-    /// the first connection of a run, which in the replay of its recording comes behind the files.
-    pub fn restore(&mut self, symbol: Symbol, first: usize, frontier: Nanos, newest: Nanos) {
+    /// Makes a symbol known that the database already holds; call in the order of their numbers. Until it
+    /// ticks, its clock is that of the input `first`: the first connection of a run, which in the replay of its recording
+    /// comes behind the files.
+    pub fn restore(&mut self, symbol: &Symbol, first: usize, state: &SymbolState) {
         let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let wants_clock = self.wants_clock(&symbol);
-        self.numbers.insert(symbol, number);
-        let mut pulse = Pulse::new(first, frontier, newest);
-        pulse.awake = newest != Nanos::MIN;
+        let wants_clock = self.wants_clock(symbol);
+        self.numbers.insert(symbol.clone(), number);
+        let mut pulse = Pulse::new(first, state.frontier(), state.newest());
+        pulse.awake = state.newest() != Nanos::MIN;
         if pulse.awake {
             self.awake.push(number);
         }
