@@ -5,21 +5,24 @@
 //!
 //! # Bytes
 //! The episode; what `when` and `until` remember; the time reached i64; for each member its watermark i64; the windows
-//! that wait (end i64, window u64, member u64, window as [`Waiting`]); for each series of the rule its values. A list is
-//! its length and its items.
+//! that wait (end i64, window u64, member u64, window as [`Waiting`]); for each series of the rule its values; the final
+//! windows that an alert can name (window u64, member u64, start i64, revision u64, flags u64, from when on it was read
+//! i64), of one name the oldest first; in version 1 of the dispatch the newest of each, without that time. A list is its
+//! length and its items.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use feeds::time::Nanos;
 
+use super::Alert;
 use super::episode::{Episode, Step};
-use super::history::{put_value, value};
+use super::history::{Mark, put_value, value};
 use super::judge::{Export, Kept, sort};
 use super::rulebook::{Rule, RuleBook};
-use super::{Alert, SeenWindow};
+use super::seen::{EARLIER_MAX, Remembered, finals};
 use crate::codec::{CodecError, Put, Reader};
-use crate::rule::{Condition, Market, Memory, Number};
+use crate::rule::{Condition, Market, Memory, Number, Series};
 use crate::window::Flags;
 
 /// What a rule over several symbols hears of one of them.
@@ -40,6 +43,14 @@ struct Waiting {
     values: Vec<(usize, Option<Number>)>,
 }
 
+/// The final windows of one name and member that are remembered, the oldest first, and from which rule time on each of
+/// them was read: its end, or later if it came late.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    marks: VecDeque<Mark>,
+    since: VecDeque<Nanos>,
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Crossing {
@@ -53,7 +64,8 @@ pub(super) struct Crossing {
     own: Vec<usize>,
     revision: u64,
     reached: Nanos,
-    named: BTreeMap<(usize, usize), (Nanos, u32, Flags)>,
+    /// By window and member.
+    named: BTreeMap<(usize, usize), Named>,
     /// The entry in hand, and when it came in.
     at: (u64, Option<Nanos>),
 }
@@ -145,21 +157,43 @@ impl Crossing {
         let Export { window, start, revision, flags, .. } = *export;
         let waiting = Waiting { start, revision, flags, values };
         if end <= self.reached {
-            self.enter(window, member, waiting);
+            // Judgements up to there are over.
+            self.enter(window, member, waiting, self.reached.saturating_add(1));
         } else {
             self.waiting.insert((end, window, member), waiting);
         }
     }
 
-    /// Puts a window behind those of its series.
-    fn enter(&mut self, window: usize, member: usize, entering: Waiting) {
-        for (place, value) in entering.values {
+    /// How many windows of this name and member are remembered.
+    fn keep(&self, window: usize, member: usize) -> usize {
+        let all = self.own.iter().map(|&place| &self.book.inputs().series[place]);
+        let of_these = all.filter(|series| series.window == window && self.member_of(series) == Some(member));
+        of_these.map(|series| series.keep).max().unwrap_or(0) + EARLIER_MAX
+    }
+
+    /// The place of the member whose series this is.
+    fn member_of(&self, series: &Series) -> Option<usize> {
+        let symbol = series.symbol.as_ref()?;
+        self.members.iter().position(|(name, _)| name == symbol.as_str())
+    }
+
+    /// Puts a window behind those of its series, to be read from the time `since` on.
+    fn enter(&mut self, window: usize, member: usize, entering: Waiting, since: Nanos) {
+        for &(place, value) in &entering.values {
             self.series[place].push_back(value);
             while self.series[place].len() > self.book.inputs().series[place].keep {
                 self.series[place].pop_front();
             }
         }
-        self.named.insert((window, member), (entering.start, entering.revision, entering.flags));
+        let Waiting { start, revision, flags, .. } = entering;
+        let keep = self.keep(window, member);
+        let named = self.named.entry((window, member)).or_default();
+        named.marks.push_back(Mark { start, revision, flags });
+        named.since.push_back(since);
+        while named.marks.len() > keep {
+            named.marks.pop_front();
+            named.since.pop_front();
+        }
         self.revision += 1;
     }
 
@@ -197,7 +231,7 @@ impl Crossing {
         while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 == end) {
             let ((_, window, member), waiting) = first.remove_entry();
             entered.push(window);
-            self.enter(window, member, waiting);
+            self.enter(window, member, waiting, end);
         }
         sort(&mut entered);
         self.reached = end;
@@ -288,20 +322,21 @@ impl Crossing {
         let look = Look(self, step.at);
         let names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
         let symbol = names.join("|");
-        let text = |value: Option<Number>| value.map_or_else(String::new, |value| value.to_string());
-        let seen = rule.when.saw(&look, &self.kept.when);
-        let mut values: Vec<(String, String)> =
-            seen.into_iter().map(|(name, value)| (name, text(value))).collect();
+        let mut values = self.kept.values(rule, &look);
         if !missing.is_empty() {
             values.push(("passed_over".to_owned(), missing.join("|")));
         }
-        let windows = self.named.iter().map(|(&(window, member), &(start, revision, flags))| SeenWindow {
-            symbol: Some(names[member].to_owned()),
-            window: self.book.window_name(window).to_owned(),
-            start,
-            revision: Some(revision),
-            flags,
-        });
+        let of = |place: usize| {
+            let series = self.book.inputs().series.get(place)?;
+            let key = (series.window, self.member_of(series)?);
+            let Named { marks, since } = self.named.get(&key)?;
+            let (size, values) = (self.book.size(series.window), self.series[place].len());
+            Some((key, Remembered { marks, size, since: Some(since), values }))
+        };
+        let named = |(window, member): (usize, usize)| {
+            (Some(names[member].to_owned()), self.book.window_name(window).to_owned())
+        };
+        let windows = finals(self.kept.looked(rule), of, named);
         Alert {
             id: rule.id(&symbol, step),
             state: step.state,
@@ -312,7 +347,7 @@ impl Crossing {
             message: rule.message.render(&look, &symbol, &rule.spec.name, rule.severity().name()),
             labels: rule.labels(),
             values,
-            windows: windows.collect(),
+            windows,
             number: self.at.0,
             suppressed: None,
             symbol,
@@ -345,18 +380,21 @@ impl Crossing {
             out.put_u64(self.series[place].len() as u64);
             self.series[place].iter().for_each(|number| put_value(*number, out));
         }
-        out.put_u64(self.named.len() as u64);
-        for ((window, member), (start, revision, flags)) in &self.named {
-            out.put_u64(*window as u64);
-            out.put_u64(*member as u64);
-            out.put_i64(*start);
-            out.put_u64(u64::from(*revision));
-            out.put_u64(u64::from(flags.bits()));
+        out.put_u64(self.named.values().map(|named| named.marks.len() as u64).sum());
+        for ((window, member), named) in &self.named {
+            for (mark, since) in named.marks.iter().zip(&named.since) {
+                out.put_u64(*window as u64);
+                out.put_u64(*member as u64);
+                out.put_i64(mark.start);
+                out.put_u64(u64::from(mark.revision));
+                out.put_u64(u64::from(mark.flags.bits()));
+                out.put_i64(*since);
+            }
         }
     }
 
-    /// Reads what [`Crossing::encode`] wrote into one that is new.
-    pub(super) fn decode(&mut self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+    /// Reads what [`Crossing::encode`] wrote, in this version of the dispatch, into one that is new.
+    pub(super) fn decode(&mut self, version: u8, from: &mut Reader<'_>) -> Result<(), CodecError> {
         self.kept.episode = Episode::decode(from)?;
         let rule = &self.book.rules()[self.kept.rule];
         let memory = |condition: &Condition, from: &mut Reader<'_>| Memory::decode(condition, from);
@@ -386,7 +424,14 @@ impl Crossing {
         }
         for _ in 0..from.u64()? {
             let key = (place(from, usize::MAX)?, place(from, members)?);
-            self.named.insert(key, mark(from)?);
+            let (start, revision, flags) = mark(from)?;
+            let since = match version {
+                1 => start.saturating_add(self.book.size(key.0)),
+                _ => from.i64()?,
+            };
+            let named = self.named.entry(key).or_default();
+            named.marks.push_back(Mark { start, revision, flags });
+            named.since.push_back(since);
         }
         Ok(())
     }

@@ -83,7 +83,7 @@ impl Judge {
     fn dues(&self, is_closed: bool) -> impl Iterator<Item = (Nanos, usize)> + '_ {
         let dues = self.kept.iter().enumerate().filter_map(move |(place, kept)| {
             let rule = &self.book.rules()[kept.rule];
-            let is_one = is_closed == (rule.is_closed() && rule.at_close_of.is_none());
+            let is_one = is_closed == rule.is_judged_at_ends();
             is_one.then(|| (kept.deadline(rule), place))
         });
         dues.filter(|(due, _)| *due != Nanos::MAX)

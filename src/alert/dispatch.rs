@@ -3,7 +3,7 @@
 //! It hears of what the symbols' judges exported by entry and symbol, so what it says depends on no thread and no epoch.
 //!
 //! # Bytes
-//! Version 1; the number of the book u64; each rule over several symbols ([`super::crossing`]); the episodes that are
+//! Version 2 (1 is read); the number of the book u64; each rule over several symbols ([`super::crossing`]); the episodes that are
 //! not over: a list of (id 16 bytes, rule, symbol, 1 if it fires, option of what suppresses it).
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use super::{Alert, AlertId, State};
 use crate::codec::{CodecError, Put, Reader};
 use crate::config::rules::Common;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// An episode that is not over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +203,8 @@ impl Dispatch {
     /// [`CodecError`] if the bytes are no dispatch, or one of a book that is not there.
     pub fn decode(books: &Books, idle: Nanos, bytes: &[u8]) -> Result<Dispatch, CodecError> {
         let mut from = Reader::new(bytes);
-        if from.u8()? != VERSION {
+        let version = from.u8()?;
+        if !(1..=VERSION).contains(&version) {
             return Err(CodecError::Invalid);
         }
         let book = match u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid)? {
@@ -212,7 +213,7 @@ impl Dispatch {
         };
         let mut dispatch = Dispatch::new(book, idle);
         for crossing in &mut dispatch.crossings {
-            crossing.decode(&mut from)?;
+            crossing.decode(version, &mut from)?;
         }
         for _ in 0..from.u64()? {
             let mut id = [0; 16];

@@ -12,13 +12,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use feeds::time::Nanos;
 
+use super::seen::{EARLIER_MAX, Remembered};
 use crate::codec::{CodecError, Put, Reader};
 use crate::rule::{Number, Series};
 use crate::stat::View;
 use crate::window::{Emission, Flags};
-
-/// Final windows of which more than the values are remembered, so that an alert can name them.
-const NAMED: usize = 8;
 
 /// A window as it was emitted last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,17 @@ pub(crate) struct Watched {
     /// The series that it feeds, by their places in the book.
     series: Vec<usize>,
     over: VecDeque<Over>,
+    /// The final ones, the oldest first, so that an alert can name those that it read: as many as there are values, and
+    /// [`EARLIER_MAX`].
     named: VecDeque<Mark>,
+    keep: usize,
+}
+
+impl Watched {
+    fn trim(&mut self) {
+        let more = self.named.len().saturating_sub(self.keep);
+        self.named.drain(..more);
+    }
 }
 
 /// See the module.
@@ -74,10 +82,11 @@ impl History {
         let mut by_window: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         by_window.extend(closing.iter().map(|&window| (window, Vec::new())));
         own.iter().for_each(|&place| by_window.entry(series[place].window).or_default().push(place));
-        let watched = by_window.into_iter().map(|(window, series)| Watched {
+        let watched = by_window.into_iter().map(|(window, own)| Watched {
             window,
             size: size(window),
-            series,
+            keep: own.iter().map(|&place| series[place].keep).max().unwrap_or(0) + EARLIER_MAX,
+            series: own,
             over: VecDeque::new(),
             named: VecDeque::new(),
         });
@@ -95,12 +104,11 @@ impl History {
         self.revisions[place]
     }
 
-    /// The newest final windows of this place in the configuration, the oldest first.
-    pub(crate) fn named(&self, window: usize) -> impl DoubleEndedIterator<Item = Mark> + '_ {
-        self.watched
-            .iter()
-            .filter(move |watched| watched.window == window)
-            .flat_map(|it| it.named.iter().copied())
+    /// What is remembered of the final windows of this series, which is of the window at this place in the configuration.
+    pub(super) fn remembered(&self, series: usize, window: usize) -> Option<Remembered<'_>> {
+        let watched = self.watched.iter().find(|watched| watched.window == window)?;
+        let values = self.series.get(series)?.len();
+        Some(Remembered { marks: &watched.named, size: watched.size, since: None, values })
     }
 
     /// A window was emitted or amended.
@@ -168,9 +176,7 @@ impl History {
             }
             became(watched.window, over.mark, &watched.series, &over.values);
             watched.named.push_back(over.mark);
-            if watched.named.len() > NAMED {
-                watched.named.pop_front();
-            }
+            watched.trim();
         }
     }
 
@@ -185,6 +191,7 @@ impl History {
         for watched in &mut self.watched {
             let Some(was) = old.watched.iter().find(|was| was.window == watched.window) else { continue };
             watched.named.clone_from(&was.named);
+            watched.trim();
             watched.over = was
                 .over
                 .iter()

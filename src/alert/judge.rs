@@ -467,7 +467,7 @@ impl Judge {
         };
         let step = kept.episode.judge(&rule.terms, at, holds, until);
         let due = kept.deadline(rule);
-        if rule.is_closed() && rule.at_close_of.is_none() {
+        if rule.is_judged_at_ends() {
             self.closed_due = self.closed_due.min(due);
         } else {
             self.live_due = self.live_due.min(due);

@@ -68,7 +68,11 @@ impl Run {
 
     /// A trade of `size` at so many milliseconds.
     fn trade(&mut self, ms: Nanos, size: i64) {
-        let trade = Trade::new(None, Decimal::new(100, 0), Decimal::new(size, 0), Side::Buy);
+        self.trade_at(ms, 100, size);
+    }
+
+    fn trade_at(&mut self, ms: Nanos, price: i64, size: i64) {
+        let trade = Trade::new(None, Decimal::new(price, 0), Decimal::new(size, 0), Side::Buy);
         let ts = ms * 1_000_000;
         self.apply(Entry::Tick(Tick::new(SymbolId(0), ts, Some(ts + 7), Event::Trade(trade))));
     }
@@ -152,6 +156,59 @@ fn crossed_quotes_fire_and_resolve() {
     assert_eq!(run.told(), [row("crossed", "firing", 200), row("crossed", "resolved", 300)]);
 }
 
+/// The windows that an alert names: name, seconds of the first and the last, how many.
+fn windows_of(alert: &Alert) -> Vec<String> {
+    let seconds = |at: Nanos| at / SECOND;
+    let told = alert.windows.iter().map(|it| {
+        let revision = if it.revision.is_some() { "" } else { " open" };
+        format!("{} {}..{} x{}{revision}", it.window, seconds(it.start), seconds(it.last), it.count)
+    });
+    told.collect()
+}
+
+fn values_of(alert: &Alert) -> Vec<(&str, &str)> {
+    alert.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[test]
+fn an_alert_names_all_windows_that_were_read() {
+    let when = "abs(change(close[1s, -1])) > 2 and close[1s, -3] > 0";
+    let mut run = Run::new(&[rule("moved", when, "until = \"max(close[1s, -1], 2) < 90\"")]);
+    // No trade in the second from 3 s on: that window is not there.
+    for (ms, price) in [(500, 100), (1_500, 101), (2_500, 101), (4_500, 105), (8_000, 105)] {
+        run.trade_at(ms, price, 1);
+    }
+    let alert = run.out.judged.alerts.first().cloned().unwrap();
+    assert_eq!((alert.state, alert.event_time), (State::Firing, 5 * SECOND));
+    assert_eq!(
+        values_of(&alert),
+        [
+            ("close[1s, -1]", "105"),
+            ("change(close[1s, -1])", "4"),
+            ("abs(change(close[1s, -1]))", "4"),
+            ("close[1s, -3]", "101"),
+            ("max(close[1s, -1], 2)", "101"),
+        ]
+    );
+    assert_eq!(windows_of(&alert), ["1s 4..4 x1", "1s 2..2 x1", "1s 1..2 x2", "1s 1..1 x1"]);
+}
+
+/// A live rule compares final windows as they were when it was judged last, and open ones as well.
+#[test]
+fn a_live_alert_names_the_windows_of_the_judgement_before() {
+    let mut run = Run::new(&[rule("grew", "change(volume[1s, -1]) > 5 or change(volume[1s]) > 50", "")]);
+    for (ms, size) in [(500, 1), (1_500, 10), (2_500, 1), (3_100, 1), (4_500, 1), (4_800, 1), (5_200, 90)] {
+        run.trade(ms, size);
+    }
+    let alerts = std::mem::take(&mut run.out.judged.alerts);
+    let fired: Vec<&Alert> = alerts.iter().filter(|alert| alert.state == State::Firing).collect();
+    // What ends at 2 s is final from 4 s on; before that the first second was the newest.
+    assert_eq!(values_of(fired[0])[..2], [("volume[1s, -1]", "10"), ("change(volume[1s, -1])", "9")]);
+    assert_eq!(windows_of(fired[0]), ["1s 1..1 x1", "1s 0..0 x1", "1s 4..4 x1 open", "1s 3..3 x1 open"]);
+    assert_eq!(values_of(fired[1])[3], ("change(volume[1s])", "88"));
+    assert_eq!(windows_of(fired[1]), ["1s 2..2 x1", "1s 1..1 x1", "1s 5..5 x1 open", "1s 4..4 x1 open"]);
+}
+
 #[test]
 fn an_alert_says_what_it_saw() {
     let more = "message = '{symbol} had {volume[1s, -1]}'\nlabels = { desk = 'one' }";
@@ -162,10 +219,8 @@ fn an_alert_says_what_it_saw() {
     let alert = run.out.judged.alerts.first().cloned().unwrap();
     assert_eq!((alert.state, alert.event_time), (State::Firing, 3 * SECOND));
     assert_eq!(alert.message, "here:ABC had 9");
-    let values: Vec<(&str, &str)> =
-        alert.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(values, [("volume[1s, -1]", "9"), ("mean(volume[1s, -1], 2)", "1.5")]);
-    assert_eq!((alert.windows.len(), alert.windows[0].start), (1, 2 * SECOND));
+    assert_eq!(values_of(&alert), [("volume[1s, -1]", "9"), ("mean(volume[1s, -1], 2)", "1.5")]);
+    assert_eq!(windows_of(&alert), ["1s 2..2 x1", "1s 0..1 x2"]);
     assert_eq!((alert.fired_at, alert.number), (Some(6_500 * 1_000_000 + 7), 4));
     assert_eq!(alert.labels, [("desk".to_owned(), "one".to_owned())]);
 }
@@ -188,6 +243,8 @@ fn many() -> Vec<String> {
         ("since(price > 30) > 2s", ""),
         ("delay > 1s", ""),
         ("mid_close[q, -1] > mid_close[q, -2]", ""),
+        ("change(mean(volume[1s, -1], 3)) > 0 or change(trades[5s, -2]) > 0", ""),
+        ("change(volume[1s]) > 0 and crosses_above(mean(volume[1s], 4), volume[5s, -1])", ""),
         ("price > 20", "once_per_close = '5s'"),
         ("quotes[q, -1] > 1 and price > 10", "once_per_close = 'q'"),
         (

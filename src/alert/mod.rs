@@ -15,6 +15,7 @@ mod judging_tests;
 mod kept;
 mod reload;
 pub mod rulebook;
+mod seen;
 mod tell;
 
 use std::fmt;
@@ -130,18 +131,22 @@ impl FromStr for Cursor {
     }
 }
 
-/// A window that an alert is about, as it was seen.
+/// A window that an alert is about, as it was seen; or several of one name that were read together, one behind the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenWindow {
     /// The symbol, where it is not the alert's.
     pub symbol: Option<String>,
     /// The window's name.
     pub window: String,
-    /// Where it begins.
+    /// Where it begins, or the first of them.
     pub start: Nanos,
-    /// Its revision; none while it was not over.
+    /// Where the last of them begins: that is `start` if it is one.
+    pub last: Nanos,
+    /// How many they are.
+    pub count: u64,
+    /// Its revision, or the highest of them; none while it was not over.
     pub revision: Option<u32>,
-    /// What was remarked on it.
+    /// What was remarked on it, or on any of them.
     pub flags: Flags,
 }
 
@@ -168,7 +173,7 @@ pub struct Alert {
     pub labels: Vec<(String, String)>,
     /// What the rule saw: as it is written in the rule, and its value; nothing is an empty text.
     pub values: Vec<(String, String)>,
-    /// The windows that these values are from.
+    /// The windows that these values are from: at most some 64 spans of them.
     pub windows: Vec<SeenWindow>,
     /// The tape entry that caused it.
     pub number: u64,

@@ -40,6 +40,12 @@ impl Rule {
         self.when.reads().is_closed() && self.until.as_ref().is_none_or(|until| until.reads().is_closed())
     }
 
+    /// True if it is judged at the ends of windows, in the time of the watermark.
+    #[must_use]
+    pub fn is_judged_at_ends(&self) -> bool {
+        self.is_closed() && self.at_close_of.is_none()
+    }
+
     /// True if it names symbols.
     #[must_use]
     pub fn is_cross(&self) -> bool {

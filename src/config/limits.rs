@@ -303,7 +303,8 @@ pub const RULE_BYTES_MAX: usize = 4_096;
 pub const RULE_DEPTH_MAX: usize = 64;
 /// Signs in a row (`not not`, `--`), which nest as well.
 pub const RULE_SIGNS_MAX: usize = 2;
-/// Windows of a statistic that a condition may read back, and average over: at 32 bytes a value 320 KiB a symbol.
+/// Windows of a statistic that a condition may read back, and average over: at 32 bytes a value, and 16 for what an alert
+/// names of its window, 480 KiB a symbol.
 pub const RULE_WINDOWS_MAX: u32 = 10_000;
 /// Times that a condition may be counted (`3 of …`): 8 KiB a rule and symbol.
 pub const RULE_COUNT_MAX: u32 = 1_000;

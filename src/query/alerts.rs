@@ -298,6 +298,8 @@ mod tests {
                 symbol: None,
                 window: "1s".to_owned(),
                 start: 0,
+                last: 0,
+                count: 1,
                 revision: None,
                 flags: Flags::GAP.with(Flags::STALE),
             }],

@@ -1,16 +1,18 @@
 //! Why an alert is what it is: its episode, the rule as it was in force then, what it saw, the windows behind that as
 //! they are stored, and the part of the tape that they are made of.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use anyhow::Result;
-use feeds::time;
+use feeds::time::{self, Nanos};
 
 use super::windows::emissions;
 use super::{Catalogue, Filter, QueryError};
 use crate::alert::{Alert, Cursor, SeenWindow};
 use crate::replay::plan::scan;
 use crate::schema::alerts::Generation;
+use crate::schema::rows::Row;
 use crate::schema::{alerts, rules};
 use crate::stat::Pane;
 use crate::store::{Family, Store};
@@ -131,7 +133,7 @@ fn rule(store: &dyn Store, alert: &Alert, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// A window that it saw, as it is stored: in the revision that was seen, and in the newest.
+/// A window that it saw, or a span of them, as it is stored: in the revision that was seen, and in the newest.
 fn window(
     store: &dyn Store,
     catalogue: &Catalogue,
@@ -140,39 +142,65 @@ fn window(
     out: &mut dyn Write,
 ) -> Result<()> {
     let symbol = seen.symbol.as_deref().unwrap_or(&alert.symbol);
-    let start = time::format(seen.start);
+    let mut which = format!("  {} of {symbol} from {}", seen.window, time::format(seen.start));
+    if seen.count > 1 {
+        which.push_str(&format!(" to {}, {} windows", time::format(seen.last), seen.count));
+    }
     let mut flags = seen.flags.to_string();
     if !flags.is_empty() {
         flags = format!(", flagged {flags}");
     }
     let Some(revision) = seen.revision else {
-        return Ok(writeln!(out, "  {} of {symbol} from {start}, not over yet{flags}", seen.window)?);
+        return Ok(writeln!(out, "{which}, not over when it was read{flags}")?);
     };
-    writeln!(out, "  {} of {symbol} from {start}, revision {revision}{flags}", seen.window)?;
+    let highest = if seen.count > 1 && revision > 0 { " at most" } else { "" };
+    writeln!(out, "{which}, revision {revision}{highest}{flags}")?;
     let joined = catalogue.symbols.iter().find(|joined| joined.symbol.as_str() == symbol);
     let place = catalogue.plan.windows().iter().position(|window| window.name == seen.window);
     let (Some(joined), Some(place)) = (joined, place) else { return Ok(()) };
-    let filter = Filter { from: Some(seen.start), to: Some(seen.start + 1), ..Filter::default() };
+    let to = seen.last.saturating_add(1);
+    let filter = Filter { from: Some(seen.start), to: Some(to), ..Filter::default() };
     let rows = emissions(store, place, joined.number, &filter, true)?;
-    let newest = rows.iter().map(|row| row.revision).max();
-    let Some(row) = rows.iter().find(|row| row.revision == revision) else { return Ok(()) };
     let spec = &catalogue.plan.windows()[place];
-    let view = row.view(spec.size);
-    for stat in &spec.stats {
-        if let Some(value) = (stat.value)(&view) {
-            writeln!(out, "    {} = {value}", stat.name)?;
+    if seen.count == 1 {
+        let Some(row) = rows.iter().find(|row| row.revision == revision) else { return Ok(()) };
+        let view = row.view(spec.size);
+        for stat in &spec.stats {
+            if let Some(value) = (stat.value)(&view) {
+                writeln!(out, "    {} = {value}", stat.name)?;
+            }
         }
     }
-    if let Some((first, last)) = tape_of(&row.pane) {
+    made_of(&rows, revision, seen, out)
+}
+
+/// The part of the tape behind `rows`, as far as they were there when they were seen, and what came later.
+fn made_of(rows: &[Row], revision: u32, seen: &SeenWindow, out: &mut dyn Write) -> Result<()> {
+    let were_there = rows.iter().filter(|row| row.revision <= revision);
+    let newest: BTreeMap<Nanos, &Row> = were_there.map(|row| (row.start, row)).collect();
+    let tape: Vec<(u64, u64)> = newest.values().filter_map(|row| tape_of(&row.pane)).collect();
+    let (first, last) = (tape.iter().map(|it| it.0).min(), tape.iter().map(|it| it.1).max());
+    if let (Some(first), Some(last)) = (first, last) {
         writeln!(out, "    from entries {first} to {last} of the tape")?;
     }
-    if newest.is_some_and(|newest| newest > revision) {
-        writeln!(out, "    revised since: revision {} is the newest", newest.unwrap_or(revision))?;
+    let later: BTreeSet<Nanos> =
+        rows.iter().filter(|row| row.revision > revision).map(|row| row.start).collect();
+    let highest = rows.iter().map(|row| row.revision).max().unwrap_or(revision);
+    match later.len() {
+        0 => {}
+        _ if seen.count == 1 => writeln!(out, "    revised since: revision {highest} is the newest")?,
+        many => writeln!(out, "    revised since: {many} of them")?,
     }
     Ok(())
 }
 
 /// The first and the last entry that a window is made of.
 fn tape_of(pane: &Pane) -> Option<(u64, u64)> {
-    pane.has_trades().then(|| pane.trades.entries())
+    let trades = pane.has_trades().then(|| pane.trades.entries());
+    let quotes = pane.quotes.as_deref().map(|quotes| {
+        let (first, last) = (quotes.first().number, quotes.last().key.number);
+        (first.min(last), first.max(last))
+    });
+    let both = [trades, quotes].into_iter().flatten();
+    both.reduce(|(first, last), (from, to)| (first.min(from), last.max(to)))
 }

@@ -5,7 +5,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | u8 | version, 1 |
+//! | u8 | version, 2 |
 //! | 16 bytes | id |
 //! | u8, u8 | state, severity: places in [`State::ALL`], [`Severity::ALL`] |
 //! | text, three times | rule, symbol, message |
@@ -13,8 +13,10 @@
 //! | option of i64 | receive time |
 //! | u64 | tape number |
 //! | pairs of texts, twice | labels, values |
-//! | windows | option of symbol, name, start i64, option of revision, flags |
+//! | windows | option of symbol, name, start i64, option of revision, flags, start of the last i64, how many u64 |
 //! | option of text | what suppresses it |
+//!
+//! Version 1, which is read, has no last and no number of windows: each was one.
 //!
 //! A text is its length and its bytes; a list its length and its items; an option a byte 0, or 1 and the value.
 //!
@@ -34,7 +36,10 @@ use crate::codec::{CodecError, Put, Reader};
 use crate::store::{Batch, Family, Store, StoreError};
 use crate::window::{Flags, Plan};
 
-const VERSION: u8 = 1;
+/// That of an alert's bytes.
+const VERSION: u8 = 2;
+/// That of a generation's.
+const GENERATION_VERSION: u8 = 1;
 
 /// The key of alert `number`.
 #[must_use]
@@ -97,6 +102,8 @@ pub fn encode(alert: &Alert) -> Vec<u8> {
         out.put_i64(seen.start);
         put_option(seen.revision, &mut out, |revision, out| out.put_u64(u64::from(revision)));
         out.put_u64(u64::from(seen.flags.bits()));
+        out.put_i64(seen.last);
+        out.put_u64(seen.count);
     }
     put_option(alert.suppressed.as_ref(), &mut out, |why, out| out.put_bytes(why.as_bytes()));
     out
@@ -108,7 +115,7 @@ pub fn encode(alert: &Alert) -> Vec<u8> {
 /// [`CodecError`] if the bytes are none.
 pub fn decode(value: &[u8]) -> Result<Alert, CodecError> {
     let (&version, rest) = value.split_first().ok_or(CodecError::Short)?;
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(CodecError::Invalid);
     }
     let (id, rest) = rest.split_first_chunk::<16>().ok_or(CodecError::Short)?;
@@ -126,20 +133,19 @@ pub fn decode(value: &[u8]) -> Result<Alert, CodecError> {
         number: from.u64()?,
         labels: list(&mut from, |from| Ok((text(from)?, text(from)?)))?,
         values: list(&mut from, |from| Ok((text(from)?, text(from)?)))?,
-        windows: list(&mut from, seen_window)?,
+        windows: list(&mut from, |from| seen_window(from, version))?,
         suppressed: option(&mut from, text)?,
     };
     if from.is_empty() { Ok(alert) } else { Err(CodecError::Invalid) }
 }
 
-fn seen_window(from: &mut Reader<'_>) -> Result<SeenWindow, CodecError> {
-    Ok(SeenWindow {
-        symbol: option(from, text)?,
-        window: text(from)?,
-        start: from.i64()?,
-        revision: option(from, |from| u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid))?,
-        flags: Flags::from_bits(from.u64()?).ok_or(CodecError::Invalid)?,
-    })
+fn seen_window(from: &mut Reader<'_>, version: u8) -> Result<SeenWindow, CodecError> {
+    let (symbol, window) = (option(from, text)?, text(from)?);
+    let start = from.i64()?;
+    let revision = option(from, |from| u32::try_from(from.u64()?).map_err(|_| CodecError::Invalid))?;
+    let flags = Flags::from_bits(from.u64()?).ok_or(CodecError::Invalid)?;
+    let (last, count) = if version == 1 { (start, 1) } else { (from.i64()?, from.u64()?) };
+    Ok(SeenWindow { symbol, window, start, last, count, revision, flags })
 }
 
 fn put_option<T>(value: Option<T>, out: &mut Vec<u8>, put: impl FnOnce(T, &mut Vec<u8>)) {
@@ -201,7 +207,7 @@ impl Generation {
     /// Its value.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let mut out = vec![GENERATION_VERSION];
         out.put_u64(self.number);
         out.put_u64(self.differs_from);
         out
@@ -251,7 +257,7 @@ impl Generation {
 
     fn decode(value: &[u8]) -> Result<Generation, CodecError> {
         let mut from = Reader::new(value);
-        if from.u8()? != VERSION {
+        if from.u8()? != GENERATION_VERSION {
             return Err(CodecError::Invalid);
         }
         let generation = Generation { number: from.u64()?, differs_from: from.u64()? };
@@ -345,6 +351,8 @@ pub(crate) mod tests {
                 symbol: None,
                 window: "1s".to_owned(),
                 start: -3,
+                last: 2,
+                count: 5,
                 revision: Some(2),
                 flags: Flags::GAP,
             }],
@@ -354,23 +362,29 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_bytes_of_version_one() {
-        let alert = made(9);
+    fn the_bytes_of_both_versions() {
+        let mut alert = made(9);
         let bytes = encode(&alert);
-        assert_eq!(decode(&bytes), Ok(alert));
+        assert_eq!(decode(&bytes), Ok(alert.clone()));
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "01090909090909090909090909090909090102056275727374086865\
+            "02090909090909090909090909090909090102056275727374086865\
              72653a414243046d7563680a010e090104\
              6465736b036f6e65020a766f6c756d655b31735d03312e3508767761705b31735d0001000231\
-             730501020201"
-                .to_owned()
+             73050102020405\
+             01"
+            .to_owned()
                 + "0d73696c656e63653a6e69676874"
         );
         for cut in 0..bytes.len() {
             assert!(decode(&bytes[..cut]).is_err(), "{cut}");
         }
+        // A log that was written before is read.
+        let at = bytes.len() - 1 - "silence:night".len() - 1 - 2;
+        let old = [&[1], &bytes[1..at], &bytes[at + 2..]].concat();
+        (alert.windows[0].last, alert.windows[0].count) = (-3, 1);
+        assert_eq!(decode(&old), Ok(alert));
     }
 
     #[test]

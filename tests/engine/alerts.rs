@@ -145,10 +145,64 @@ fn an_alert_can_be_explained() {
         format!("  volume[1s, -1] = {volume}\n"),
         format!("    volume = {volume}\n"),
         "    from entries ".to_owned(),
+        format!("  mean(volume[1s, -1], 5) = {}\n", alert.values[1].1),
+        ", 5 windows, revision ".to_owned(),
     ] {
         assert!(told.contains(&part), "{part} is not in\n{told}");
     }
+    // The window, and the five behind the mean, which are those before it.
+    let [one, mean] = &alert.windows[..] else { panic!("{:?}", alert.windows) };
+    assert_eq!((one.count, one.start, mean.count), (1, alert.event_time - SECOND, 5));
+    assert!(mean.start < mean.last && mean.last < one.start, "{:?}", alert.windows);
+    let tape = told.lines().filter(|line| line.starts_with("    from entries ")).count();
+    assert_eq!(tape, 2, "{told}");
     assert!(explain::find(&*store, "1-99999999").is_err() && explain::find(&*store, "7-1").is_err());
+}
+
+/// Behind a mean are as many windows as it is over, and those that are named are stored; of several symbols, each
+/// symbol's.
+#[test]
+fn every_window_that_was_read_is_named_and_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = made(Kind::Capture, 12, 6_000).whole(folder.path());
+    let mut config = config(true);
+    let symbols: Vec<String> = {
+        let bare = memory();
+        run(&bare, &files, &ReplayOptions { config: config.clone(), ..options() });
+        let catalogue = tapedeck::query::Catalogue::read(&*bare).unwrap();
+        catalogue.symbols.iter().take(2).map(|joined| joined.symbol.to_string()).collect()
+    };
+    let text = format!(
+        "[[rules]]\nname = 'own'\nwhen = 'change(close[1s, -1]) > 0 and max(trades[1s, -2], 4) > 0'\n\
+         [[rules]]\nname = 'both'\nwhen = '''change(\"{0}\".close[1s, -1]) > 0 and mean(\"{1}\".volume[1s, -1], 3) > 0'''\n",
+        symbols[0], symbols[1]
+    );
+    config.rules = RulesSpec::parse("mine", &text, &config.windows).unwrap();
+    let store = memory();
+    run(&store, &files, &ReplayOptions { config, ..options() });
+    let catalogue = tapedeck::query::Catalogue::read(&*store).unwrap();
+    let log = log(&store);
+    let (mut own, mut both) = (0, 0);
+    for (number, alert) in log.iter().filter(|(_, alert)| alert.state == State::Firing) {
+        let spans: Vec<(Option<&str>, u64)> =
+            alert.windows.iter().map(|seen| (seen.symbol.as_deref(), seen.count)).collect();
+        if alert.rule == "own" {
+            assert_eq!(spans, [(None, 1), (None, 1), (None, 4)], "{alert:?}");
+            assert!(alert.windows[0].start > alert.windows[1].start);
+            own += 1;
+        } else {
+            let (one, other) = (Some(&*symbols[0]), Some(&*symbols[1]));
+            assert_eq!(spans.iter().filter(|span| **span == (one, 1)).count(), 2, "{alert:?}");
+            assert_eq!(spans.iter().filter(|span| **span == (other, 3)).count(), 1, "{alert:?}");
+            both += 1;
+        }
+        let mut out = Vec::new();
+        explain::explain(&*store, &catalogue, *number, &mut out).unwrap();
+        let told = String::from_utf8(out).unwrap();
+        let tape = told.lines().filter(|line| line.starts_with("    from entries ")).count();
+        assert_eq!(tape, alert.windows.len(), "{told}");
+    }
+    assert!(own > 20 && both > 20, "{own} {both}");
 }
 
 /// A log that keeps few has the newest of them, the same ones however the work was cut.
