@@ -149,7 +149,13 @@ impl<'c, 'a> Layout<'c, 'a> {
     }
 
     fn compare(&mut self, how: Comparison, left: &Expr, right: &Expr, whole: &Expr) -> Option<Measure> {
+        let said = self.problems.len();
         let (a, b) = (self.expr(left), self.expr(right));
+        match (a, b) {
+            (None, Some(Measure::Side)) => self.no_side(left, said),
+            (Some(Measure::Side), None) => self.no_side(right, said),
+            _ => {}
+        }
         self.emit(Op::Compare(how));
         let (a, b) = (a?, b?);
         let same_only = matches!(a, Measure::Truth | Measure::Side);
@@ -162,6 +168,15 @@ impl<'c, 'a> Layout<'c, 'a> {
             return None;
         }
         Some(Measure::Truth)
+    }
+
+    /// What is compared with a side is a name that there is not: says what sides there are, in place of what was `said`.
+    fn no_side(&mut self, expr: &Expr, said: usize) {
+        if let Node::Name(name) = &expr.node {
+            self.problems.truncate(said);
+            let advice = "a side is `buy` or `sell`, and nothing where the venue does not say";
+            self.wrong(expr.span.clone(), format!("unknown side `{name}`; {advice}"));
+        }
     }
 
     fn sum(&mut self, terms: &[(Additive, Expr)]) -> Option<Measure> {

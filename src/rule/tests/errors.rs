@@ -74,6 +74,20 @@ fn what_cannot_be_read() {
 }
 
 #[test]
+fn a_side_that_there_is_not() {
+    for (text, marked) in [("side == bye", "bye"), ("sel != side", "sel"), ("side == unknown", "unknown")] {
+        let message = format!(
+            "unknown side `{marked}`; a side is `buy` or `sell`, and nothing where the venue does not say"
+        );
+        assert_eq!(problems(text), [(marked.to_owned(), message)]);
+    }
+    // What else is wrong is said as ever.
+    assert_eq!(problems("side == bye and prise > 1").len(), 2);
+    let inside = problems("side == -bye");
+    assert_eq!((inside.len(), inside[0].1.starts_with("unknown name `bye`")), (1, true), "{inside:?}");
+}
+
+#[test]
 fn a_symbol_in_quotes_is_one_symbol() {
     for symbol in ["x:*", "x:Y?", "x:[Y]", "*:Y"] {
         let message = format!("`{symbol}` is a pattern; here stands one symbol, such as \"venue:NATIVE\"");
