@@ -1,5 +1,6 @@
 //! What a person asks of a run while it runs.
 
+use feeds::time;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -74,8 +75,18 @@ impl Commands {
         }
         // Which rules there are to be silenced, only both together say.
         let both = self.rules.clone() + text;
-        RulesSpec::parse("the rules and these silences", &both, &self.windows)
-            .map_err(|error| error.to_string())
+        let both = RulesSpec::parse("the rules and these silences", &both, &self.windows)
+            .map_err(|error| error.to_string())?;
+        // Those of a configuration may be history; whoever asks for one now wants something of it.
+        let asked = sections.get("silences").and_then(toml::Value::as_array).map_or(0, Vec::len);
+        let now = clock::wall();
+        match both.silences.iter().rev().take(asked).find(|silence| silence.until <= now) {
+            Some(over) => {
+                let until = time::format(over.until);
+                Err(format!("silence `{}` is over: its `until`, {until}, is past", over.name))
+            }
+            None => Ok(both),
+        }
     }
 }
 
@@ -149,5 +160,22 @@ mod tests {
         let more = "[[rules]]\nname = 'two'\nwhen = 'size > 1'\n";
         assert!(silence(&(text.to_owned() + more)).unwrap_err().contains("nothing else"));
         assert!(silence("").is_err());
+    }
+
+    #[test]
+    fn a_silence_that_is_over_is_history_in_a_configuration_and_refused_from_who_asks() {
+        let silence = |text: &str| granted(|text, answer| Command::Silence { text, answer }, text);
+        let of = |name: &str, year: u32| {
+            format!("[[silences]]\nname = '{name}'\nrules = ['one']\nuntil = '{year}-01-01T00:00:00Z'\n")
+        };
+        let over = "silence `old` is over: its `until`, 2020-01-01T00:00:00.000000000Z, is past";
+        assert_eq!(silence(&of("old", 2020)), Err(over.to_owned()));
+        assert_eq!(silence(&(of("old", 2020) + &of("new", 2190))), Err(over.to_owned()));
+        let rules = format!("{CONFIG}{}", of("old", 2020));
+        let reloaded = granted(|text, answer| Command::Reload { text, answer }, &rules).unwrap();
+        let config = Config::parse("made", &rules, &Catalogue::built_in()).unwrap();
+        let (_control, commands) = Commands::about(&config);
+        assert_eq!(commands.rules, reloaded);
+        assert_eq!(commands.silenced(&of("new", 2190)).map(|both| both.silences.len()), Ok(2));
     }
 }
