@@ -38,7 +38,7 @@ impl Asked {
                 "symbol" => asked.symbols.push(value),
                 "from" => asked.from = Some(time(&value).map_err(wrong)?),
                 "to" => asked.to = Some(time(&value).map_err(wrong)?),
-                "revisions" => asked.revisions = value == "true",
+                "revisions" => asked.revisions = truth(&value).map_err(wrong)?,
                 _ => asked.limit = Some(limit(&value).map_err(wrong)?),
             }
         }
@@ -46,9 +46,12 @@ impl Asked {
     }
 }
 
-/// The parameters in `a=b&c=d`, all of whose keys must be among `known`.
+/// Parameters of which a request may name several.
+const SEVERAL: [&str; 2] = ["symbol", "rule"];
+
+/// The parameters in `a=b&c=d`, all of whose keys must be among `known`, and once but for [`SEVERAL`].
 pub(super) fn pairs(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, String)>, String> {
-    let mut pairs = Vec::new();
+    let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = decoded(value).ok_or_else(|| format!("the value of `{key}` is no text"))?;
@@ -56,9 +59,21 @@ pub(super) fn pairs(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, 
             let shown: String = key.chars().take(KEY_SHOWN).collect();
             return Err(format!("unknown parameter `{shown}`; {}", advice(key, known.iter().copied())));
         }
+        if !SEVERAL.contains(&key) && pairs.iter().any(|(before, _)| before == key) {
+            return Err(format!("`{key}` is there twice"));
+        }
         pairs.push((key.to_owned(), value));
     }
     Ok(pairs)
+}
+
+/// Yes or no.
+pub(super) fn truth(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("write true or false".to_owned()),
+    }
 }
 
 /// How many rows are asked for.
@@ -156,12 +171,17 @@ mod tests {
         );
         assert_eq!(Asked::parse(None, &known), Ok(Asked::default()));
         assert_eq!(parse("&&"), Ok(Asked::default()));
+        assert_eq!(parse("revisions=false"), Ok(Asked::default()));
         for (query, said) in [
             ("windw=1s", "unknown parameter `windw`; the nearest is `window`"),
             ("limit=0", "from 1 to 10000"),
             ("limit=10001", "from 1 to 10000"),
             ("limit=", "from 1 to 10000"),
             ("from=yesterday", "`from`: "),
+            ("revisions=yes", "`revisions`: write true or false"),
+            ("revisions", "`revisions`: write true or false"),
+            ("limit=1&limit=2", "`limit` is there twice"),
+            ("window=1s&symbol=a&window=1s", "`window` is there twice"),
             ("symbol=%", "no text"),
             ("symbol=%4", "no text"),
             ("symbol=%+1", "no text"),

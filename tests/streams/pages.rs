@@ -62,6 +62,8 @@ fn filters_are_those_of_the_query() {
         ("state=on", "pending, firing or resolved"),
         ("after=7", "GENERATION-NUMBER"),
         ("limit=0", "from 1 to 10000"),
+        ("after=1-5&after=1-6", "`after` is there twice"),
+        ("severity=info&severity=critical", "`severity` is there twice"),
         ("symbols=x", "the nearest is `symbol`"),
     ] {
         let (status, answer) = get(served.address, &format!("/v1/alerts?{query}"));

@@ -81,6 +81,7 @@ fn what_is_wrong_is_said_before_the_change_to_websocket() {
             ("?after=1-1", upgrade, 410, "\"oldest\":\"1-4\""),
             ("?after=1-10", upgrade, 416, "\"head\":\"1-9\""),
             ("?after=x", upgrade, 400, "GENERATION-NUMBER"),
+            ("?after=1-5&after=1-6", upgrade, 400, "`after` is there twice"),
             ("?limit=4", upgrade, 400, "unknown parameter"),
             ("?after=1-1", "Accept: text/event-stream\r\n", 410, "\"oldest\":\"1-4\""),
             ("", "Accept: text/event-stream\r\nLast-Event-ID: 1-10\r\n", 416, "\"head\":\"1-9\""),

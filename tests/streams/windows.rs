@@ -161,6 +161,8 @@ fn what_is_wrong_is_said_first() {
         ("after=0-7", 416, "\"head\":\"0-0\""),
         ("after=1-0", 409, "another run"),
         ("after=-", 400, "GENERATION-NUMBER"),
+        ("after=1-1&after=1-2", 400, "`after` is there twice"),
+        ("live=yes", 400, "`live`: write true or false"),
     ] {
         let path = format!("/v1/windows/stream?{query}");
         let (was, _, body) = raw(served.address, &path, "Accept: text/event-stream\r\n");

@@ -23,7 +23,7 @@ use crate::query::windows::{Shape, shape};
 use crate::query::{Catalogue, QueryError};
 use crate::schema::rows::{Emissions, Head};
 use crate::serve::routes::{answer, problem, refused};
-use crate::serve::rows::pairs;
+use crate::serve::rows::{pairs, truth};
 
 /// What a request asks for.
 #[derive(Debug, Default)]
@@ -39,11 +39,12 @@ impl Asked {
     fn parse(query: Option<&str>) -> Result<Asked, String> {
         let mut asked = Asked::default();
         for (key, value) in pairs(query, &["window", "symbol", "live", "after"])? {
+            let wrong = |why: &str| format!("`{key}`: {why}");
             match key.as_str() {
                 "window" => asked.window = Some(value),
                 "symbol" => asked.symbols.push(value),
-                "live" => asked.is_live = value == "true",
-                _ => asked.after = Some(after(&value).map_err(|why| format!("`{key}`: {why}"))?),
+                "live" => asked.is_live = truth(&value).map_err(|why| wrong(&why))?,
+                _ => asked.after = Some(after(&value).map_err(wrong)?),
             }
         }
         Ok(asked)
