@@ -447,3 +447,38 @@ fn mark(from: &mut Reader<'_>) -> Result<(Nanos, u32, Flags), CodecError> {
 fn place(from: &mut Reader<'_>, end: usize) -> Result<usize, CodecError> {
     usize::try_from(from.u64()?).ok().filter(|place| *place < end).ok_or(CodecError::Invalid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::rulebook::Books;
+    use crate::config::{Cut, WindowSpec};
+
+    /// What was kept before it was known from when on a window was read goes on.
+    #[test]
+    fn both_versions_of_the_bytes_are_read() {
+        let spec =
+            WindowSpec { name: "w".to_owned(), kind: Cut::Tumbling, size: 1_000_000, stats: vec!["close"] };
+        let books = Books::new(vec![spec.clone()], vec![spec.planned()]);
+        let when = "change('a:B'.close[w, -1]) > 0".replace('\'', "\\\"");
+        books.put(1, &format!("[[rules]]\nname = 'r'\nwhen = \"{when}\"\n")).unwrap();
+        let book = books.get(1).unwrap();
+        let mut crossing = Crossing::new(&book, 0);
+        let values = vec![(0, Some(Number::ONE))];
+        let (number, received_at, start) = (1, None, 3_000_000);
+        let export = Export { number, received_at, window: 0, start, revision: 2, flags: Flags::GAP, values };
+        crossing.hear("a:B", &News::Final(&export), (1, None), 0, &mut Vec::new());
+        crossing.hear("a:B", &News::Watermark(4_000_000), (1, None), 0, &mut Vec::new());
+        let (mut bytes, mut since) = (Vec::new(), Vec::new());
+        crossing.encode(&mut bytes);
+        since.put_i64(4_000_000);
+        let old = bytes.strip_suffix(&since[..]).unwrap();
+        for (version, kept) in [(2, &bytes[..]), (1, old)] {
+            let (mut read, mut from) = (Crossing::new(&book, 0), Reader::new(kept));
+            read.decode(version, &mut from).unwrap();
+            let mut again = Vec::new();
+            read.encode(&mut again);
+            assert!(from.is_empty() && again == bytes, "version {version}");
+        }
+    }
+}
