@@ -257,7 +257,8 @@ impl Checker<'_> {
         {
             self.problems.add(until.span(), "it ends before it begins");
         }
-        Some(SilenceSpec { name: name?.into_inner(), of, from, until: end? })
+        let asked = raw.asked.unwrap_or(false);
+        Some(SilenceSpec { name: name?.into_inner(), of, from, until: end?, asked })
     }
 
     fn time(&self, text: &Text) -> Option<Nanos> {

@@ -41,6 +41,7 @@ pub(super) struct RawSilence {
     pub(super) of: RawSelector,
     pub(super) from: Option<Text>,
     pub(super) until: Option<Text>,
+    pub(super) asked: Option<bool>,
 }
 
 /// `[[inhibitions]]`.
@@ -136,11 +137,12 @@ fn labels(section: &Section<'_>) -> Vec<(Text, Text)> {
 }
 
 fn silence(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawSilence {
-    let keys = ["name", "rules", "symbols", "from", "until"];
+    let keys = ["name", "rules", "symbols", "from", "until", "asked"];
     let section = Section::new("[[silences]]", table, span.clone(), &keys, problems);
     let of = selector(&section, span.clone());
     let name = section.text("name", "a name in quotes, such as \"maintenance\"");
-    RawSilence { span, name, of, from: section.time("from"), until: section.time("until") }
+    let (from, until) = (section.time("from"), section.time("until"));
+    RawSilence { span, name, of, from, until, asked: section.boolean("asked") }
 }
 
 fn inhibition(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawInhibition {

@@ -65,6 +65,8 @@ pub struct SilenceSpec {
     pub from: Option<Nanos>,
     /// Until when, in nanoseconds since 1970.
     pub until: Nanos,
+    /// It was asked for while a run went on: other rules and further starts carry it on until it ends.
+    pub asked: bool,
 }
 
 /// Alerts that keep others quiet while they fire.
@@ -166,6 +168,7 @@ impl RulesSpec {
             line(&mut text, "symbols", Some(list(&silence.of.symbols)));
             line(&mut text, "from", from);
             line(&mut text, "until", Some(quote(&time::format(silence.until))));
+            line(&mut text, "asked", silence.asked.then(|| "true".to_owned()));
             text.push('\n');
         }
         for inhibition in &self.inhibitions {

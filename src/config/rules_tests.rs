@@ -114,6 +114,7 @@ fn everything() -> RulesSpec {
         of: Selector { rules: globs(&["b*"]), symbols: globs(&["okx:*"]) },
         from: Some(start),
         until: start + day,
+        asked: false,
     };
     let inhibition = InhibitionSpec {
         source: Selector { rules: globs(&["burst"]), symbols: globs(&["*"]) },
@@ -387,7 +388,7 @@ proptest! {
         let named = rules.into_iter().enumerate();
         let rules = named.map(|(n, rule)| RuleSpec { name: format!("r{n}"), ..rule }).collect();
         let of = Selector { rules: globs(&["*"]), symbols: globs(&["a:*", "?"].map(|glob| if glob == "?" { "*?" } else { glob })) };
-        let silence = SilenceSpec { name: "s".to_owned(), of: of.clone(), from: None, until };
+        let silence = SilenceSpec { name: "s".to_owned(), of: of.clone(), from: None, until, asked: until % 2 == 0 };
         let inhibition = InhibitionSpec { source: of.clone(), target: of, equal: Common::Nothing };
         let has_rules = |rules: &Vec<RuleSpec>| !rules.is_empty();
         let spec = RulesSpec {

@@ -1,6 +1,6 @@
 //! What a person asks of a run while it runs.
 
-use feeds::time;
+use feeds::time::{self, Nanos};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -36,11 +36,11 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// To a run of `config`, and where to give them.
+    /// To a run with the windows of `config` that begins with `rules`, and where to give them.
     #[must_use]
-    pub fn about(config: &Config) -> (mpsc::Sender<Command>, Commands) {
+    pub fn about(config: &Config, rules: &str) -> (mpsc::Sender<Command>, Commands) {
         let (control, asked) = mpsc::channel(COMMANDS_WAITING);
-        let (windows, rules) = (config.windows.clone(), config.rules.text());
+        let (windows, rules) = (config.windows.clone(), rules.to_owned());
         (control, Commands { asked, windows, rules })
     }
 
@@ -48,7 +48,10 @@ impl Commands {
     pub async fn grant(mut self, deliveries: mpsc::Sender<Delivery>) {
         while let Some(command) = self.asked.recv().await {
             let (rules, answer) = match command {
-                Command::Reload { text, answer } => (rules_of("the rules", &text, &self.windows), answer),
+                Command::Reload { text, answer } => {
+                    let rules = rules_of("the rules", &text, &self.windows);
+                    (rules.map(|rules| carried(rules, &self.rules, &self.windows, clock::wall())), answer)
+                }
                 Command::Silence { text, answer } => (self.silenced(&text), answer),
             };
             let text = match rules {
@@ -67,27 +70,57 @@ impl Commands {
         }
     }
 
-    /// The rules in force with further silences.
+    /// The rules in force with further silences. One that was asked for before and has the name of a new one gives way
+    /// to it.
     fn silenced(&self, text: &str) -> Result<RulesSpec, String> {
         let sections: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
         if sections.len() != 1 || !sections.contains_key("silences") {
             return Err("write [[silences]], and nothing else".to_owned());
         }
-        // Which rules there are to be silenced, only both together say.
-        let both = self.rules.clone() + text;
-        let both = RulesSpec::parse("the rules and these silences", &both, &self.windows)
-            .map_err(|error| error.to_string())?;
-        // Those of a configuration may be history; whoever asks for one now wants something of it.
-        let asked = sections.get("silences").and_then(toml::Value::as_array).map_or(0, Vec::len);
+        let silences = sections.get("silences").and_then(toml::Value::as_array);
+        let named = |silence: &toml::Value| Some(silence.get("name")?.as_str()?.to_owned());
+        let names: Vec<String> = silences.into_iter().flatten().filter_map(named).collect();
         let now = clock::wall();
-        match both.silences.iter().rev().take(asked).find(|silence| silence.until <= now) {
-            Some(over) => {
-                let until = time::format(over.until);
-                Err(format!("silence `{}` is over: its `until`, {until}, is past", over.name))
+        let mut before = in_force(&self.rules, &self.windows);
+        before.silences.retain(|silence| !(silence.asked && names.contains(&silence.name)));
+        // Which rules there are to be silenced, only both together say; what is new first, for its lines.
+        let both = format!("{text}\n{}", before.text());
+        let mut rules =
+            RulesSpec::parse("the silences", &both, &self.windows).map_err(|error| error.to_string())?;
+        for silence in rules.silences.iter_mut().filter(|silence| names.contains(&silence.name)) {
+            silence.asked = true;
+            // Those of a configuration may be history; whoever asks for one now wants something of it.
+            if silence.until <= now {
+                let until = time::format(silence.until);
+                return Err(format!("silence `{}` is over: its `until`, {until}, is past", silence.name));
             }
-            None => Ok(both),
+        }
+        Ok(rules)
+    }
+}
+
+/// What was parsed before.
+fn in_force(text: &str, windows: &[WindowSpec]) -> RulesSpec {
+    RulesSpec::parse("the rules in force", text, windows).unwrap_or_else(|error| {
+        tracing::error!(%error, "the rules in force cannot be read");
+        RulesSpec::default()
+    })
+}
+
+/// `rules` with the silences of `before` that were asked for and have not ended at `now`. Such as are about rules that
+/// are gone, or have a name that is taken, are left behind, and that is told.
+#[must_use]
+pub fn carried(mut rules: RulesSpec, before: &str, windows: &[WindowSpec], now: Nanos) -> RulesSpec {
+    let asked = in_force(before, windows).silences.into_iter();
+    for silence in asked.filter(|silence| silence.asked && silence.until > now) {
+        let name = silence.name.clone();
+        rules.silences.push(silence);
+        if let Err(error) = RulesSpec::parse("the silence", &rules.text(), windows) {
+            tracing::warn!(name, %error, "a silence that was asked for ends here: it is about none of the rules");
+            rules.silences.pop();
         }
     }
+    rules
 }
 
 /// The rules of `text`, which is a configuration with its windows or a file of rules alone, about `windows`.
@@ -95,19 +128,22 @@ impl Commands {
 /// # Errors
 /// What is wrong with it, with its place.
 pub fn rules_of(name: &str, text: &str, windows: &[WindowSpec]) -> Result<RulesSpec, String> {
-    let alone = RulesSpec::parse(name, text, windows).map_err(|error| error.to_string());
-    match (alone, Config::parse(name, text, &Catalogue::built_in())) {
-        (Ok(rules), _) => Ok(rules),
-        // Its windows may be others than those of the run.
-        (Err(_), Ok(config)) => {
-            RulesSpec::parse(name, &config.rules.text(), windows).map_err(|error| error.to_string())
-        }
-        (Err(why), Err(_)) => Err(why),
+    let of_rules = |section: &String| ["rules", "silences", "inhibitions"].contains(&section.as_str());
+    let sections: toml::Table = text.parse().unwrap_or_default();
+    if sections.keys().all(of_rules) {
+        return RulesSpec::parse(name, text, windows).map_err(|error| error.to_string());
     }
+    let config = Config::parse(name, text, &Catalogue::built_in()).map_err(|error| error.to_string())?;
+    // Its windows may be others than those of the run.
+    RulesSpec::parse("its rules", &config.rules.text(), windows).map_err(|error| {
+        format!("it has other windows, and those of a run stay until it is started again: {error}")
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use feeds::time::SECOND;
+
     use super::*;
 
     const CONFIG: &str = "[[windows]]\nname = '1s'\n[[rules]]\nname = 'one'\nwhen = 'price > 1'\n";
@@ -120,7 +156,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let config = Config::parse("made", CONFIG, &Catalogue::built_in()).unwrap();
-            let (control, commands) = Commands::about(&config);
+            let (control, commands) = Commands::about(&config, &config.rules.text());
             let (deliveries, mut arriving) = mpsc::channel(1);
             let (answer, told) = oneshot::channel();
             control.send(ask(text.to_owned(), answer)).await.unwrap();
@@ -148,7 +184,47 @@ mod tests {
         assert!(wrong.contains("the rules:3:") && wrong.contains("`size`"), "{wrong}");
         // Its windows are not those of the run.
         let other = "[[windows]]\nname = '9s'\n[[rules]]\nname = 'two'\nwhen = 'volume[9s] > 1'\n";
-        assert!(reload(other).unwrap_err().contains("9s"));
+        let why = reload(other).unwrap_err();
+        assert!(why.contains("9s") && why.starts_with("it has other windows"), "{why}");
+        let wrong = reload(&CONFIG.replace("price >", "prise >")).unwrap_err();
+        assert!(wrong.contains("the rules:5:") && !wrong.contains("windows"), "one thing is wrong: {wrong}");
+    }
+
+    #[test]
+    fn silences_that_were_asked_for_go_on_until_they_end() {
+        let config = Config::parse("made", CONFIG, &Catalogue::built_in()).unwrap();
+        let silence = |name: &str, rule: &str, until: &str| {
+            format!(
+                "[[silences]]\nname = '{name}'\nrules = ['{rule}']\nuntil = '2030-01-{until}T00:00:00Z'\n"
+            )
+        };
+        let (_control, mut commands) = Commands::about(&config, &config.rules.text());
+        let mut ask = |text: &str| {
+            commands.rules = commands.silenced(text).unwrap().text();
+            commands.rules.clone()
+        };
+        ask(&silence("short", "one", "02"));
+        ask(&silence("long", "*", "09"));
+        let later = ask(&silence("short", "one", "05"));
+        assert_eq!(later.matches("name = \"short\"").count(), 1, "{later}");
+        let names = |rules: &str, day: i64| -> Vec<(String, bool)> {
+            let rules = RulesSpec::parse("other", rules, &config.windows).unwrap();
+            let now = feeds::time::parse_words("2030-01-01T00:00:00Z").unwrap() + (day - 1) * 86_400 * SECOND;
+            let kept = carried(rules, &later, &config.windows, now).silences;
+            kept.into_iter().map(|silence| (silence.name, silence.asked)).collect()
+        };
+        let both = [("short".to_owned(), true), ("long".to_owned(), true)];
+        assert_eq!(names(&config.rules.text(), 4), both);
+        assert_eq!(names(&config.rules.text(), 6), both[1..], "one has ended");
+        let other = "[[rules]]\nname = 'two'\nwhen = 'price > 1'\n";
+        assert_eq!(names(other, 4), both[1..], "the other's rule is gone");
+        let own = config.rules.text() + &silence("long", "one", "03");
+        assert_eq!(
+            names(&own, 4),
+            [("long".to_owned(), false), both[0].clone()],
+            "what is written goes before"
+        );
+        assert!(commands.silenced(&silence("short", "nobody", "05")).is_err());
     }
 
     #[test]
@@ -157,6 +233,8 @@ mod tests {
         let text = "[[silences]]\nname = 'night'\nrules = ['one']\nuntil = '2030-01-01T00:00:00Z'\n";
         let both = silence(text).unwrap();
         assert!(both.contains("name = \"one\"") && both.contains("name = \"night\""), "{both}");
+        let wrong = silence(&text.replace("until", "untill")).unwrap_err();
+        assert!(wrong.contains("the silences:4:"), "{wrong}");
         let more = "[[rules]]\nname = 'two'\nwhen = 'size > 1'\n";
         assert!(silence(&(text.to_owned() + more)).unwrap_err().contains("nothing else"));
         assert!(silence("").is_err());

@@ -36,7 +36,7 @@ use crate::source::SourceOptions;
 use crate::store::{Batch, Family, Store, StoreError};
 use crate::tape::{Cut, Epoch, Sequencer};
 use crate::window::Plan;
-use control::{Command, Commands};
+use control::{Command, Commands, carried};
 use pulse::{Heart, Pulse};
 use recorder::{RecordError, Recorder};
 
@@ -115,7 +115,7 @@ impl Deck {
         let job = plan::job(store, &plan, &options.config, &[], &SourceOptions::default(), Mode::Live)?;
         let engine = &options.config.engine;
         let (first, applied, rules_before) = (job.run.first, job.run.applied, job.run.rules_before);
-        let rules = job.run.rules.clone();
+        let rules = first_rules(&options.config, &plan.books.text(rules_before));
         let mut sequencer =
             Sequencer::new(Arc::clone(&plan), options.cut, engine.checkpoint_entries, first, applied);
         let (credit, board, heard) = (Credit::default(), FigureBoard::default(), AlertBoard::default());
@@ -158,7 +158,7 @@ impl Deck {
         if first > 1 {
             sequencer.was_away();
         }
-        let (control, commands) = Commands::about(&options.config);
+        let (control, commands) = Commands::about(&options.config, &rules);
         let mut deck = Deck {
             plan,
             intake: Intake::new(0),
@@ -278,6 +278,11 @@ impl Deck {
         recorded?;
         Ok(summary)
     }
+}
+
+/// The rules that a run begins with: those of its configuration, and what was asked for before and has not ended.
+fn first_rules(config: &Config, before: &str) -> String {
+    carried(config.rules.clone(), before, &config.windows, clock::wall()).text()
 }
 
 /// How the engine of a live run is laid out.

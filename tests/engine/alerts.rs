@@ -14,8 +14,8 @@ use tapedeck::live::recorder::Recorder;
 use tapedeck::live::{Deck, LiveOptions};
 use tapedeck::query::explain;
 use tapedeck::replay::ReplayOptions;
-use tapedeck::schema::alerts;
-use tapedeck::store::Store;
+use tapedeck::schema::{alerts, rules};
+use tapedeck::store::{Family, Store};
 use tapedeck::tape::Cut;
 
 use crate::live::{deliveries, live_options, recording};
@@ -283,4 +283,37 @@ fn a_run_that_goes_on_knows_at_once_how_far_its_log_is() {
 fn always(name: &str) -> Config {
     let text = format!("[[windows]]\nname = '1s'\n[[rules]]\nname = '{name}'\nwhen = 'price > 0'\n");
     Config::parse("made", &text, &Names::built_in()).unwrap()
+}
+
+/// What somebody asked for while the run went on is not forgotten because it was started again.
+#[test]
+fn a_silence_that_was_asked_for_is_there_after_a_restart() {
+    let store = memory();
+    let options = live_options(1, Cut::Adaptive);
+    let silence = |name: &str, until: &str| {
+        format!(
+            "[[silences]]\nname = \"{name}\"\nrules = [\"*\"]\nsymbols = [\"*\"]\nuntil = \"{until}\"\nasked = true\n"
+        )
+    };
+    let given = silence("asked", "2100-01-01T00:00:00Z") + &silence("over", "2026-01-01T00:00:00Z");
+    let mut deck = Deck::start(&store, &options, None).unwrap();
+    let text = options.config.rules.text() + &given;
+    deck.take(Delivery::Rules { text, received_at: 0, answer: None }, false).unwrap();
+    deck.stop().unwrap();
+    let last_rules = || {
+        let prefix = rules::prefix();
+        let pairs = store.scan(Family::Meta, &prefix.clone().bytes(), prefix.next().as_deref());
+        let (key, value) = pairs.map(Result::unwrap).last().unwrap();
+        rules::decode(&key, &value).unwrap().2
+    };
+    assert!(last_rules().contains("\"over\""));
+    let mut deck = Deck::start(&store, &options, None).unwrap();
+    for delivery in deliveries(5, 900) {
+        deck.take(delivery, false).unwrap();
+    }
+    deck.stop().unwrap();
+    let now = last_rules();
+    assert!(now.contains("\"asked\"") && now.contains("asked = true") && !now.contains("\"over\""), "{now}");
+    let fired = log(&store);
+    assert!(fired.iter().all(|(_, alert)| alert.suppressed.is_some()) && fired.len() > 10, "{}", fired.len());
 }
