@@ -79,7 +79,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     sinks.stop();
     drop(shown);
     let summary = summary.map_err(anyhow::Error::from)?;
-    let mut out = io::stdout();
+    // Who reads alerts there reads nothing else.
+    let has_alerts = crate::sink::are_on_stdout(&options.config.sinks);
+    let mut out: Box<dyn Write + Send> =
+        if has_alerts { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
     writeln!(out, "stopped; all that came is in {}, and the same command goes on from there", db.display())
         .map_err(anyhow::Error::from)?;
     summary::faults(&summary, &mut io::stderr());

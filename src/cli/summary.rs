@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::args::ReplayArgs;
+use crate::alert::{AlertId, State};
 use crate::commit::Summary;
 use crate::latency::Latencies;
 use crate::output::{Column, Format, write};
@@ -149,18 +150,28 @@ pub(super) fn latencies(latencies: &Latencies, out: &mut (dyn Write + Send)) -> 
 
 /// How often each rule fired, and how many of its episodes are over.
 pub(super) fn alerts(store: &dyn Store, out: &mut dyn Write) -> Result<()> {
-    let mut rules: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    let mut rules: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    // Whose end is not told yet. One that was pending and did not fire ends, too, and is not counted.
+    let mut firing: BTreeSet<AlertId> = BTreeSet::new();
     for alert in schema::alerts::scan(store, 1) {
         let (_, alert) = alert?;
-        rules.entry(alert.rule).or_default()[alert.state as usize] += 1;
+        let [fired, resolved] = rules.entry(alert.rule).or_default();
+        match alert.state {
+            State::Pending => {}
+            State::Firing => {
+                firing.insert(alert.id);
+                *fired += 1;
+            }
+            State::Resolved => *resolved += u64::from(firing.remove(&alert.id)),
+        }
     }
     if rules.is_empty() {
         writeln!(out, "\nalerts: none")?;
         return Ok(());
     }
     writeln!(out, "\nalerts")?;
-    for (rule, [_, firing, resolved]) in rules {
-        writeln!(out, "  {rule:10} fired {firing}, resolved {resolved}")?;
+    for (rule, [fired, resolved]) in rules {
+        writeln!(out, "  {rule:10} fired {fired}, resolved {resolved}")?;
     }
     Ok(())
 }

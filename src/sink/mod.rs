@@ -108,3 +108,9 @@ pub trait SinkKind: Sync {
 
 /// All kinds.
 pub static SINKS: &[&dyn SinkKind] = &[&webhook::WEBHOOK, &file::FILE, &stdout::STDOUT];
+
+/// True if one of these sinks writes alerts to standard output.
+#[must_use]
+pub fn are_on_stdout(specs: &[SinkSpec]) -> bool {
+    specs.iter().any(|spec| spec.kind == stdout::STDOUT.name())
+}

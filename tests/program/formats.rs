@@ -9,6 +9,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
+use super::crashes::{line_of, simulator};
 use super::support::{Folder, rows};
 
 /// Column to value, everything as CSV has it.
@@ -281,4 +282,20 @@ fn the_summary_is_one_line_of_json_that_adds_up() {
         feed["passed_over"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(feed["frames"].as_u64().unwrap(), frames.iter().sum::<u64>() + passed);
     assert!(passed > 0);
+}
+
+/// Whoever reads alerts on standard output reads alerts and nothing else.
+#[test]
+fn a_run_that_tells_alerts_on_standard_output_tells_all_else_elsewhere() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    let rule = "[[rules]]\nname = 'any'\nwhen = 'trades[1s, -1] > 0'\n";
+    folder.write("c.toml", format!("[[windows]]\nname = '1s'\n[[sinks]]\nkind = 'stdout'\n{rule}"));
+    let done = folder.run(&format!("{} --for 5s", line_of(&simulator)));
+    assert!(done.err.contains("received") && done.err.contains("any        fired"), "{}", done.err);
+    let out = done.fine();
+    assert!(!out.is_empty(), "no alert");
+    for line in out.lines() {
+        let said: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(said["rule"], "any");
+    }
 }
