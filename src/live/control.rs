@@ -252,7 +252,7 @@ mod tests {
         let rules = format!("{CONFIG}{}", of("old", 2020));
         let reloaded = granted(|text, answer| Command::Reload { text, answer }, &rules).unwrap();
         let config = Config::parse("made", &rules, &Catalogue::built_in()).unwrap();
-        let (_control, commands) = Commands::about(&config);
+        let (_control, commands) = Commands::about(&config, &config.rules.text());
         assert_eq!(commands.rules, reloaded);
         assert_eq!(commands.silenced(&of("new", 2190)).map(|both| both.silences.len()), Ok(2));
     }
