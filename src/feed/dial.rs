@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -82,9 +82,49 @@ impl Dial for TcpDial {
                 return Ok(Box::new(tcp) as Wire);
             }
             let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
-            Ok(Box::new(self.tls.connect(name, tcp).await?) as Wire)
+            Ok(Box::new(self.tls.connect(name, tcp).await.map_err(in_words)?) as Wire)
         })
     }
+}
+
+/// A server that was reached and is not the one that is meant, or does not speak TLS: coming again does not help.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotTrusted(&'static str);
+
+/// An error of opening TLS in words, where it is one of those that a person can do something about.
+fn in_words(error: io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause.and_then(why_not) {
+        Some(why) => io::Error::new(error.kind(), NotTrusted(why)),
+        None => error,
+    }
+}
+
+fn why_not(error: &rustls::Error) -> Option<&'static str> {
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        let is_other = matches!(error, rustls::Error::InvalidMessage(_));
+        return is_other.then_some("it does not speak TLS");
+    };
+    Some(match wrong {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        CertificateError::UnknownIssuer => {
+            "its certificate is not trusted: no authority that is known signed it"
+        }
+        CertificateError::Revoked => "its certificate was revoked",
+        // The library says no more than a name for these, of which the usual one is a certificate that signed itself as
+        // authorities do.
+        CertificateError::Other(_) | CertificateError::InvalidPurpose => {
+            "its certificate is not trusted: it is not one for a server, but such as authorities have"
+        }
+        _ => "its certificate is not trusted: it is damaged, or made in a way that is not known",
+    })
 }
 
 /// A wire that counts the bytes that come in: any byte is a sign of life, also that of a message not yet whole.

@@ -59,6 +59,14 @@ pub enum FollowError {
         /// What the server said.
         why: String,
     },
+    /// No connection can come about.
+    #[error("{address} cannot be followed: {why}")]
+    Hopeless {
+        /// Where.
+        address: String,
+        /// Why not.
+        why: String,
+    },
     /// Something on this side failed.
     #[error(transparent)]
     Here(#[from] anyhow::Error),
@@ -67,7 +75,7 @@ pub enum FollowError {
 /// Follows until `stop` is done. Alerts go to `out`, what people should know to `note`.
 ///
 /// # Errors
-/// [`FollowError`]: a first connection that is refused for a reason that waiting does not cure, an output or a state file
+/// [`FollowError`]: a first connection that fails for a reason that waiting does not cure, an output or a state file
 /// that cannot be written.
 pub async fn follow(
     options: &Follow,
@@ -117,6 +125,9 @@ impl Following<'_> {
                     let (status, why) = (refusal.status, refusal.why);
                     return Err(FollowError::Refused { address: self.session.shown(), status, why });
                 }
+                Why::Hopeless(why) if !was_open => {
+                    return Err(FollowError::Hopeless { address: self.session.shown(), why });
+                }
                 // The log says where to go on: at once.
                 Why::Elsewhere(elsewhere) => {
                     let said = self.place.moved(&elsewhere);
@@ -128,7 +139,8 @@ impl Following<'_> {
                     self.tell(&format!("status {}: {}", refusal.status, refusal.why), wait);
                     wait
                 }
-                Why::Ended(why) => {
+                // A certificate that was trusted before may be another one soon.
+                Why::Hopeless(why) | Why::Ended(why) => {
                     let wait = backoff.next(None);
                     self.tell(&why, wait);
                     wait
@@ -179,5 +191,74 @@ impl Following<'_> {
             self.place.keep(path)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConfig;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    const CERTIFICATE: &[u8] = include_bytes!("../feed/tests/tls/certificate.pem");
+    const KEY: &[u8] = include_bytes!("../feed/tests/tls/key.pem");
+
+    fn acceptor() -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// What following such a server comes to, for a client that trusts `ca`, and what it noted meanwhile.
+    async fn followed(host: &str, acceptor: Option<TlsAcceptor>, ca: &[u8], token: Option<&str>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let options = Follow {
+            address: Address::parse(&format!("https://{host}:{port}")).unwrap(),
+            ca: ca.to_vec(),
+            token: token.map(str::to_owned),
+            filter: AlertFilter::default(),
+            after: None,
+            state_file: None,
+            form: Form::Ndjson,
+        };
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            match acceptor {
+                Some(acceptor) => drop(acceptor.accept(stream).await),
+                None => {
+                    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+                    stream.shutdown().await.unwrap();
+                }
+            }
+        });
+        let (mut out, mut noted) = (Vec::new(), Vec::new());
+        let mut note = |text: &str| noted.push(text.to_owned());
+        let ended = follow(&options, &mut out, &mut note, std::future::pending());
+        let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+        server.abort();
+        let Ok(Err(FollowError::Hopeless { address, why })) = ended else { panic!("{ended:?} {noted:?}") };
+        assert_eq!((address, noted.len()), (format!("wss://{host}:{port}/v1/alerts/stream"), 0));
+        why
+    }
+
+    #[tokio::test]
+    async fn what_waiting_does_not_cure_ends_it_in_words() {
+        let why = followed("localhost", Some(acceptor()), b"", None).await;
+        assert!(why.starts_with("its certificate is not trusted: "), "{why}");
+        let why = followed("127.0.0.1", Some(acceptor()), b"", None).await;
+        assert!(why.starts_with("its certificate is "), "{why}");
+        assert_eq!(followed("localhost", None, b"", None).await, "it does not speak TLS");
+        let why = followed("localhost", Some(acceptor()), CERTIFICATE, Some("two\nlines")).await;
+        assert_eq!(why, "the token cannot be sent");
     }
 }

@@ -20,7 +20,7 @@ use super::place::Elsewhere;
 use crate::alert::Cursor;
 use crate::config::limits::STREAM_MESSAGE_BYTES;
 use crate::feed::address::Address;
-use crate::feed::dial::{Dial, TcpDial, Wire};
+use crate::feed::dial::{Dial, NotTrusted, TcpDial, Wire};
 
 /// The list, and the stream behind it.
 const LIST: &str = "/v1/alerts";
@@ -41,6 +41,8 @@ pub(super) enum Why {
     Elsewhere(Elsewhere),
     /// The server answered with something else than a stream.
     Refused(Refused),
+    /// It cannot be opened, and coming again does not help.
+    Hopeless(String),
     /// It could not be opened, or ended.
     Ended(String),
 }
@@ -134,13 +136,18 @@ impl Session {
 
     async fn dialled(&self, address: &Address) -> Result<Wire, Why> {
         let wire = self.dial.dial(address).await;
-        wire.map_err(|error| Why::Ended(format!("cannot reach {}: {error}", address.shown())))
+        wire.map_err(|error| {
+            if error.get_ref().is_some_and(|cause| cause.is::<NotTrusted>()) {
+                return Why::Hopeless(error.to_string());
+            }
+            Why::Ended(format!("cannot reach {}: {error}", address.shown()))
+        })
     }
 
     fn bearer(&self) -> Result<Option<HeaderValue>, Why> {
         let Some(token) = &self.token else { return Ok(None) };
         let value = HeaderValue::from_str(&format!("Bearer {token}"));
-        let mut value = value.map_err(|_| Why::Ended("the token cannot be sent".to_owned()))?;
+        let mut value = value.map_err(|_| Why::Hopeless("the token cannot be sent".to_owned()))?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
