@@ -3,12 +3,15 @@
 
 use crate::frame::FrameCounts;
 use crate::live::Channel;
-use crate::time::Nanos;
+use crate::time::{Nanos, SECOND};
 
 /// Of how many frames with ticks of a channel one is looked at, the first of a connection among them. Looking takes some
 /// 3 ns a byte: for a frame of 150 bytes, spread over so many, that is half a nanosecond for each, where decoding takes
-/// 200. A stream of one trade a second is looked at again after 17 minutes.
+/// 200.
 pub const FRAMES_BETWEEN_LOOKS: u32 = 1_024;
+/// Of a stream that is slower one is looked at as long after the one before, so that what a new field may have touched is
+/// a second, and known before the connection ends.
+pub const TIME_BETWEEN_LOOKS: Nanos = SECOND;
 /// Most unknown names of a connection that are told apart; the rest are counted as `"?"`. Whoever adds more at once has
 /// another protocol.
 pub const UNKNOWN_FIELDS: usize = 16;
@@ -46,11 +49,13 @@ impl Fields {
         self.until.fill(0);
     }
 
-    /// True if the next frame with ticks of `channel`, which is now, is one to look at.
+    /// True if the next frame with ticks of `channel`, which came in at `received_at`, is one to look at.
     #[inline]
-    pub(crate) fn is_due(&mut self, channel: Channel) -> bool {
+    pub(crate) fn is_due(&mut self, channel: Channel, received_at: Option<Nanos>) -> bool {
         let until = &mut self.until[place(channel)];
-        let is_due = *until == 0;
+        let looked = self.looked[place(channel)];
+        let is_long_ago = |(now, then): (Nanos, Nanos)| now.saturating_sub(then) >= TIME_BETWEEN_LOOKS;
+        let is_due = *until == 0 || received_at.zip(looked).is_some_and(is_long_ago);
         *until = if is_due { FRAMES_BETWEEN_LOOKS - 1 } else { *until - 1 };
         is_due
     }
@@ -193,9 +198,15 @@ mod tests {
     #[test]
     fn the_first_frame_of_each_channel_is_due_and_then_every_so_many() {
         let mut fields = Fields::new("");
-        let mut due = |channel| (0..3 * FRAMES_BETWEEN_LOOKS).filter(|_| fields.is_due(channel)).count();
+        let mut due =
+            |channel| (0..3 * FRAMES_BETWEEN_LOOKS).filter(|_| fields.is_due(channel, None)).count();
         assert_eq!((due(Channel::Quotes), due(Channel::Trades)), (3, 3));
-        assert!(fields.is_due(Channel::Quotes) && !fields.is_due(Channel::Quotes));
+        let (quotes, now) = (Channel::Quotes, Some(7 * SECOND));
+        assert!(fields.is_due(quotes, None) && !fields.is_due(quotes, now), "no time is known yet");
+        fields.look(quotes, b"{}", now, &mut FrameCounts::default());
+        let due_at = |nanos: Nanos| Some(7 * SECOND + nanos);
+        assert!(!fields.is_due(quotes, due_at(SECOND - 1)) && !fields.is_due(quotes, due_at(-SECOND)));
+        assert!(fields.is_due(quotes, due_at(SECOND)));
     }
 
     #[test]

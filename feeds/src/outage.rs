@@ -150,7 +150,7 @@ impl Attention {
         counts: &mut FrameCounts,
     ) {
         let channel = channel_of(&out.ticks[at..]);
-        if !self.fields.is_due(channel) {
+        if !self.fields.is_due(channel, frame.received_at) {
             return;
         }
         let after = self.fields.looked(channel);

@@ -78,7 +78,6 @@ fn marked(dump: &str) -> Vec<String> {
 #[test]
 fn a_new_field_is_counted_with_its_time_and_marks_the_windows_in_which_it_appeared() {
     let folder = tempfile::tempdir().unwrap();
-    // A third are trades, of which one in 1,024 is looked at.
     let (plain, changed) = changed(9_000);
     let made_options = |cut| ReplayOptions { config: config(true), cut, ..options() };
     let options = made_options(Cut::Adaptive);
@@ -93,10 +92,13 @@ fn a_new_field_is_counted_with_its_time_and_marks_the_windows_in_which_it_appear
     assert!(stretches.len() > 2, "one for each symbol of the connection: {stretches:?}");
     let half = made(Kind::Capture, 11, 9_000).times[4_500];
     assert!(stretches.iter().all(|stretch| stretch.from < half && stretch.to > half), "{stretches:?}");
+    let earliest = stretches.iter().map(|stretch| stretch.from).min().unwrap();
+    assert!(half - earliest < 3 * SECOND, "what was not looked at is short: {stretches:?}");
     let latest = stretches.iter().map(|stretch| stretch.to).max().unwrap();
     let marked = marked(&dump);
     assert!(!marked.is_empty() && marked.len() < lines(&dump, "window,1s,").len() / 20, "{marked:?}");
-    let around = feeds::time::format(half)..=feeds::time::format(latest - latest % SECOND);
+    let around =
+        feeds::time::format(earliest - earliest % SECOND)..=feeds::time::format(latest - latest % SECOND);
     assert!(marked.iter().all(|start| around.contains(start)), "{marked:?} in {around:?}");
     assert!(!without.contains("unknown_fields"));
 
