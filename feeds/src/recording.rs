@@ -27,6 +27,7 @@
 //!   - `t` time passed and nothing came
 //!   - `a` an alarm: `{"native":…,"channel":…,"since":…,"what":…}`; `native` and `channel` if it is about one stream,
 //!     `since` when that was last heard
+//!   - `w` a stream is not wanted of the connection any more, or is again: `{"native":…,"channel":…,"wanted":…}`
 //!   - `r` past trades that were asked for: `{"venue":…,"native":…,"first":…,"last":…,"body":…}`, the ids that were asked
 //!     for and the answer
 //!   - `u` the rules that are in force from here on, as TOML
@@ -96,6 +97,16 @@ pub struct Alarm {
     pub what: String,
 }
 
+/// A stream that is not wanted of a connection any more: what it does not bring from here on is not missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Which.
+    #[serde(flatten)]
+    pub stream: Stream,
+    /// True if it is wanted again.
+    pub wanted: bool,
+}
+
 /// What was asked for of the past, and the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
@@ -137,6 +148,8 @@ pub enum Content<'a> {
     Time,
     /// An alarm.
     Alarm(Alarm),
+    /// A stream is not wanted any more, or is again.
+    Wish(Wish),
     /// Past trades that were asked for.
     Past(Past),
     /// The rules that are in force from here on.
@@ -183,6 +196,10 @@ impl Entry<'_> {
             Content::Alarm(alarm) => {
                 json = serde_json::to_vec(alarm).unwrap_or_default();
                 (b'a', &json)
+            }
+            Content::Wish(wish) => {
+                json = serde_json::to_vec(wish).unwrap_or_default();
+                (b'w', &json)
             }
             Content::Past(past) => {
                 json = serde_json::to_vec(past).unwrap_or_default();
@@ -241,6 +258,7 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
         b"c" => Content::Closed(unescaped(text)?),
         b"t" => Content::Time,
         b"a" => Content::Alarm(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no text of an alarm")?),
+        b"w" => Content::Wish(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no stream of a wish")?),
         b"r" => {
             Content::Past(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no answer of past trades")?)
         }
@@ -308,6 +326,8 @@ mod tests {
         }));
         let alarm =
             (stream, any::<i64>(), ".{0,30}").prop_map(|(stream, since, what)| Alarm { stream, since, what });
+        let wish = (".{0,9}", any::<bool>())
+            .prop_map(|(native, wanted)| Wish { stream: Stream::new(native, Channel::Quotes), wanted });
         let past = ("[a-z-]{1,9}", ".{0,9}", any::<u64>(), any::<u64>(), "(?s).{0,40}")
             .prop_map(|(venue, native, first, last, body)| Past { venue, native, first, last, body });
         prop_oneof![
@@ -315,6 +335,7 @@ mod tests {
             opened.prop_map(Content::Opened),
             bytes().prop_map(|b| Content::Closed(Cow::Owned(b))),
             alarm.prop_map(Content::Alarm),
+            wish.prop_map(Content::Wish),
             past.prop_map(Content::Past),
             "(?s).{0,40}".prop_map(|text| Content::Rules(Cow::Owned(text))),
             Just(Content::Time),

@@ -140,6 +140,10 @@ pub const HTTP_BODY_WITHIN: Nanos = 10 * SECOND;
 pub const CONTROL_WITHIN: Nanos = 30 * SECOND;
 /// Changes that wait to be put on the tape.
 pub const COMMANDS_WAITING: usize = 16;
+/// Symbols that one change may add and remove together: as many as the largest venues list.
+pub const SYMBOLS_ASKED: usize = 4_096;
+/// Bytes of a symbol's name in such a change; the longest that venues have, those of options, take some 40.
+pub const SYMBOL_BYTES_ASKED: usize = 64;
 /// Bytes of a request's line and headers. Browsers send one or two thousand.
 pub const HTTP_HEADER_BYTES: usize = 16 << 10;
 /// Headers of a request. Browsers send some twenty.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use feeds::live::{Channel, Notice, Stream};
+use feeds::recording::Wish;
 use feeds::symbol::{Symbol, SymbolId};
 use feeds::tick::Event;
 use feeds::venue::Output;
@@ -21,6 +22,8 @@ struct Connection {
     symbols: Vec<(String, SymbolId, Channels)>,
     names: FxHashMap<String, SymbolId>,
     confirmed: BTreeSet<Stream>,
+    /// Not wanted of it any more: what it brings of them is still on its way.
+    unwanted: BTreeSet<Stream>,
 }
 
 /// All open connections.
@@ -37,6 +40,7 @@ impl Carriers {
             symbols: Vec::new(),
             names: FxHashMap::default(),
             confirmed: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
         };
         self.connections.insert(connection, new);
     }
@@ -71,6 +75,21 @@ impl Carriers {
         }
     }
 
+    /// A stream is not wanted of it any more, or is again. What of it came before counts no more.
+    pub(super) fn wish(&mut self, connection: ConnectionId, wish: &Wish) {
+        let Some(known) = self.connections.get_mut(&connection) else { return };
+        if wish.wanted {
+            known.unwanted.remove(&wish.stream);
+        } else {
+            known.unwanted.insert(wish.stream.clone());
+        }
+        known.confirmed.remove(&wish.stream);
+        let of_it = known.symbols.iter_mut().filter(|(native, ..)| *native == wish.stream.native);
+        for (_, _, channels) in of_it {
+            *channels = channels.without(Channels::of(wish.stream.channel));
+        }
+    }
+
     /// The number of its symbol of this name, if it has named it.
     #[must_use]
     pub(super) fn symbol(&self, connection: ConnectionId, native: &str) -> Option<SymbolId> {
@@ -98,7 +117,8 @@ impl Carriers {
                 let carried =
                     brought.has(channel) || closed.confirmed.contains(&Stream::new(native.as_str(), channel));
                 let elsewhere = left.get(symbol).is_some_and(|left| left.has(channel));
-                if carried && !elsewhere && !is_confirmed(native, channel) {
+                let is_wanted = !closed.unwanted.contains(&Stream::new(native.as_str(), channel));
+                if carried && is_wanted && !elsewhere && !is_confirmed(native, channel) {
                     channels = channels.with(Channels::of(channel));
                 }
             }
@@ -149,5 +169,31 @@ mod tests {
         assert_eq!(carriers.close(one), [(SymbolId(7), Channels::of(trades)), (SymbolId(8), Channels::ALL)]);
         assert_eq!(carriers.close(one), []);
         assert_eq!(carriers.close(other), [(SymbolId(7), Channels::of(quotes))]);
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_is_not_out_until_it_is_wanted_again_and_comes() {
+        let (trades, quotes) = (Channel::Trades, Channel::Quotes);
+        let wish = |wanted| Wish { stream: Stream::new("A", trades), wanted };
+        let closed = |wishes: &[bool], comes: bool| {
+            let (one, mut carriers) = (ConnectionId(1), Carriers::default());
+            carriers.open(one, "here");
+            carriers.meet(one, &Symbol::new("here", "A"), SymbolId(7));
+            carriers.hear(one, &heard(&[(0, trades), (0, quotes)], &[("A", trades)]));
+            for &wanted in wishes {
+                carriers.wish(one, &wish(wanted));
+            }
+            if comes {
+                carriers.hear(one, &heard(&[(0, trades)], &[]));
+            }
+            carriers.close(one)
+        };
+        assert_eq!(closed(&[], false), [(SymbolId(7), Channels::ALL)]);
+        // What was still on its way changes nothing.
+        for comes in [false, true] {
+            assert_eq!(closed(&[false], comes), [(SymbolId(7), Channels::of(quotes))]);
+        }
+        assert_eq!(closed(&[false, true], false), [(SymbolId(7), Channels::of(quotes))]);
+        assert_eq!(closed(&[false, true], true), [(SymbolId(7), Channels::ALL)]);
     }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use feeds::frame::FrameCounts;
-use feeds::recording::{Alarm, Past};
+use feeds::recording::{Alarm, Past, Wish};
 use feeds::symbol::Symbol;
 use feeds::time::Nanos;
 use feeds::venue::{Output, Venue};
@@ -68,6 +68,15 @@ pub enum Delivery {
         /// What was asked for, and the answer.
         past: Past,
         /// When it came.
+        received_at: Nanos,
+    },
+    /// A stream is not wanted of a connection any more, or is again.
+    Wish {
+        /// Which.
+        connection: ConnectionId,
+        /// The stream, and whether it is wanted.
+        wish: Wish,
+        /// When.
         received_at: Nanos,
     },
     /// A subscription or connection has been silent for too long, or the like: for the tape and the log.

@@ -1,6 +1,6 @@
 //! All live feeds of a process: started, added to, asked how they do, stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -111,6 +111,7 @@ struct Feed {
     live: &'static Live,
     base: Option<Address>,
     silence: Duration,
+    channels: Vec<Channel>,
 }
 
 #[derive(Clone)]
@@ -153,7 +154,13 @@ impl Feeds {
         for spec in specs {
             let live = spec.venue.live().ok_or(FeedError::NotLive(spec.venue.id()))?;
             let base = spec.url.as_deref().map(Address::parse).transpose()?;
-            let feed = Feed { venue: spec.venue, live, base, silence: spec.silence };
+            let feed = Feed {
+                venue: spec.venue,
+                live,
+                base,
+                silence: spec.silence,
+                channels: spec.channels.clone(),
+            };
             let streams = streams(feed.venue, &spec.symbols, &spec.channels);
             let of_venue = |slot: &Arc<Slot>| slot.venue.id() == feed.venue.id();
             let known: Vec<Arc<Slot>> = slots.iter().filter(|slot| of_venue(slot)).cloned().collect();
@@ -219,6 +226,29 @@ impl Feeds {
         }
     }
 
+    /// The venues that were started, by id.
+    #[must_use]
+    pub fn venues(&self) -> Vec<&'static dyn Venue> {
+        self.feeds.values().map(|feed| feed.venue).collect()
+    }
+
+    /// The channels that a venue was started with; none if it was not.
+    #[must_use]
+    pub fn channels(&self, venue: &str) -> Vec<Channel> {
+        self.feeds.get(venue).map(|feed| feed.channels.clone()).unwrap_or_default()
+    }
+
+    /// The symbols of which anything is wanted: `venue:NATIVE`.
+    #[must_use]
+    pub fn wanted(&self) -> BTreeSet<String> {
+        let members = lock(&self.members).clone();
+        let of = |member: &Member| {
+            let venue = member.slot.venue.id();
+            member.slot.wanted().into_iter().map(move |stream| format!("{venue}:{}", stream.native))
+        };
+        members.iter().flat_map(of).collect()
+    }
+
     /// How each connection does.
     #[must_use]
     pub fn status(&self) -> Vec<ConnectionStatus> {
@@ -247,7 +277,7 @@ impl Feeds {
 
 /// Every channel of every symbol, each once, symbols together and by the names that frames will have.
 fn streams(venue: &dyn Venue, symbols: &[String], channels: &[Channel]) -> Vec<Stream> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let of = |symbol: &String| {
         let native = venue.native(symbol);
         channels.iter().map(|channel| Stream::new(native.clone(), *channel)).collect::<Vec<_>>()

@@ -76,6 +76,7 @@ impl Intake {
             Delivery::Stopping { .. } => self.stopping = true,
             Delivery::Rules { text, .. } => batch.rules = Some(text),
             Delivery::Past { past, received_at } => self.past(&past, received_at, &mut batch),
+            Delivery::Wish { connection, wish, .. } => self.carriers.wish(connection, &wish),
             Delivery::Alarm { connection, alarm, .. } => self.alarm(connection, &alarm, &mut batch),
         }
         batch

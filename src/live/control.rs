@@ -1,14 +1,18 @@
 //! What a person asks of a run while it runs.
 
+use std::rc::Rc;
+
 use feeds::time::{self, Nanos};
 use tokio::sync::{mpsc, oneshot};
 
+use super::symbols;
 use crate::clock;
 use crate::config::limits::COMMANDS_WAITING;
 use crate::config::{Catalogue, Config, RulesSpec, WindowSpec};
+use crate::feed::Feeds;
 use crate::feed::delivery::Delivery;
 
-/// One wish. It is granted when it is an entry of the tape.
+/// One wish. Rules are granted when they are an entry of the tape, symbols when the connections know of them.
 #[derive(Debug)]
 pub enum Command {
     /// Other rules from now on.
@@ -24,6 +28,13 @@ pub enum Command {
         text: String,
         /// As above.
         answer: oneshot::Sender<Result<u64, String>>,
+    },
+    /// Other symbols beside those that are there, or no more of some.
+    Symbols {
+        /// `{"add":["venue:SYMBOL"],"remove":["venue:SYMBOL"]}`.
+        text: String,
+        /// The symbols that are wanted from now on; or what is wrong, and all stays as it is.
+        answer: oneshot::Sender<Result<Vec<String>, String>>,
     },
 }
 
@@ -45,7 +56,8 @@ impl Commands {
     }
 
     /// Makes what is asked for an entry of the tape, until nobody can ask any more.
-    pub async fn grant(mut self, deliveries: mpsc::Sender<Delivery>) {
+    /// Symbols come and go on `venues`.
+    pub async fn grant(mut self, deliveries: mpsc::Sender<Delivery>, venues: Option<Rc<Feeds>>) {
         while let Some(command) = self.asked.recv().await {
             let (rules, answer) = match command {
                 Command::Reload { text, answer } => {
@@ -53,6 +65,15 @@ impl Commands {
                     (rules.map(|rules| carried(rules, &self.rules, &self.windows, clock::wall())), answer)
                 }
                 Command::Silence { text, answer } => (self.silenced(&text), answer),
+                Command::Symbols { text, answer } => {
+                    let changed = match &venues {
+                        Some(feeds) => symbols::change(feeds, &text).await,
+                        None => Err("this run has no feeds".to_owned()),
+                    };
+                    // Who asked may be gone.
+                    let _ = answer.send(changed);
+                    continue;
+                }
             };
             let text = match rules {
                 Ok(rules) => rules.text(),
@@ -161,7 +182,7 @@ mod tests {
             let (answer, told) = oneshot::channel();
             control.send(ask(text.to_owned(), answer)).await.unwrap();
             drop(control);
-            commands.grant(deliveries).await;
+            commands.grant(deliveries, None).await;
             match arriving.recv().await {
                 Some(Delivery::Rules { text, answer, .. }) => {
                     assert!(answer.is_some(), "who asked is told from which entry on");

@@ -69,6 +69,7 @@ impl LastTicks {
             Delivery::Time { .. }
             | Delivery::Stopping { .. }
             | Delivery::Alarm { .. }
+            | Delivery::Wish { .. }
             | Delivery::Past { .. }
             | Delivery::Rules { .. } => {}
         }

@@ -9,6 +9,7 @@ pub mod last;
 pub mod pulse;
 pub mod recorder;
 pub mod service;
+mod symbols;
 
 use std::sync::Arc;
 

@@ -169,7 +169,7 @@ impl Pulse {
         let never_ready = |place: &usize| *place >= looked_at || asked.unready.contains(place);
         let is_waiting = |place: &usize| {
             let connection = &connections[*place];
-            connection.state != SlotState::Live || connection.is_refused()
+            connection.streams > 0 && (connection.state != SlotState::Live || connection.is_refused())
         };
         let unready: Vec<usize> = (0..connections.len()).filter(never_ready).filter(is_waiting).collect();
         let since = if asked.tape.0 == taken { asked.tape.1 } else { now };

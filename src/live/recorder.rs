@@ -124,6 +124,10 @@ impl Recorder {
                 entry(*received_at, connection.0, content).encode(&mut self.buffer);
                 *received_at
             }
+            Delivery::Wish { connection, wish, received_at } => {
+                entry(*received_at, connection.0, Content::Wish(wish.clone())).encode(&mut self.buffer);
+                *received_at
+            }
             Delivery::Past { past, received_at } => {
                 entry(*received_at, 0, Content::Past(past.clone())).encode(&mut self.buffer);
                 *received_at

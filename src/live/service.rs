@@ -1,6 +1,7 @@
 //! A live run with its sockets: feeds on a thread of their own, the deck on this one, and a second hand between them.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,10 +152,11 @@ async fn connect(
 ) -> Result<(), ServiceError> {
     let options = FeedOptions::tcp_trusting(service.seed, &service.ca).map_err(ServiceError::Start)?;
     let backfill = Backfill::new(&service.feeds, &options, deliveries.clone()).map_err(FeedError::from)?;
-    let feeds = Feeds::start(&service.feeds, deliveries.clone(), options)?;
+    let feeds = Rc::new(Feeds::start(&service.feeds, deliveries.clone(), options)?);
     let asking = eyes.wanted.take().map(|wanted| tokio::task::spawn_local(backfill.run(wanted)));
-    let granting =
-        eyes.commands.take().map(|commands| tokio::task::spawn_local(commands.grant(deliveries.clone())));
+    let granting = eyes.commands.take().map(|commands| {
+        tokio::task::spawn_local(commands.grant(deliveries.clone(), Some(Rc::clone(&feeds))))
+    });
     let begun = clock::stamp();
     let mut looks: u32 = 0;
     let is_over = || service.limit.is_some_and(|limit| begun.elapsed_nanos() >= limit);
@@ -180,6 +182,9 @@ async fn connect(
         // It has ended, by itself or by that.
         let _ = task.await;
     }
-    feeds.stop().await;
+    // Who else had it has ended.
+    if let Some(feeds) = Rc::into_inner(feeds) {
+        feeds.stop().await;
+    }
     Ok(())
 }

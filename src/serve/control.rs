@@ -1,4 +1,4 @@
-//! What changes something: other rules, silences. The guard has let nobody pass who may not.
+//! What changes something: other rules, silences, symbols. The guard has let nobody pass who may not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http_body_util::{BodyExt, Limited};
 use hyper::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -28,18 +28,39 @@ pub(super) async fn silence(State(viewer): State<Arc<Viewer>>, body: Body) -> Re
     command(&viewer, body, |text, answer| Command::Silence { text, answer }).await
 }
 
+/// `POST /v1/symbols`: symbols that are wanted from now on, and some that are not any more.
+pub(super) async fn symbols(State(viewer): State<Arc<Viewer>>, body: Body) -> Response {
+    asked(
+        &viewer,
+        body,
+        |text, answer| Command::Symbols { text, answer },
+        |wanted| json!({ "wanted": wanted }),
+    )
+    .await
+}
+
 /// Has the run do what `asks` makes of the body, and says from which entry on it holds.
 async fn command(
     viewer: &Viewer,
     body: Body,
     asks: fn(String, oneshot::Sender<Result<u64, String>>) -> Command,
 ) -> Response {
+    asked(viewer, body, asks, |entry| json!({ "entry": entry })).await
+}
+
+/// Has the run do what `asks` makes of the body, and answers what `says` makes of what comes of it.
+async fn asked<T>(
+    viewer: &Viewer,
+    body: Body,
+    asks: fn(String, oneshot::Sender<Result<T, String>>) -> Command,
+    says: fn(T) -> Value,
+) -> Response {
     let text = match text(body).await {
         Ok(text) => text,
         Err((status, why)) => return problem(status, why),
     };
     let Some(control) = viewer.control() else {
-        return problem(StatusCode::NOT_IMPLEMENTED, "this run takes no other rules");
+        return problem(StatusCode::NOT_IMPLEMENTED, "this run takes no other rules or symbols");
     };
     let (told, heard) = oneshot::channel();
     match control.try_send(asks(text, told)) {
@@ -50,7 +71,7 @@ async fn command(
         Err(TrySendError::Closed(_)) => return problem(StatusCode::SERVICE_UNAVAILABLE, ENDED),
     }
     match timeout(Duration::from_nanos(CONTROL_WITHIN.unsigned_abs()), heard).await {
-        Ok(Ok(Ok(entry))) => answer(StatusCode::OK, &json!({ "entry": entry })),
+        Ok(Ok(Ok(done))) => answer(StatusCode::OK, &says(done)),
         Ok(Ok(Err(why))) => problem(StatusCode::UNPROCESSABLE_ENTITY, &why),
         Ok(Err(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, ENDED),
         Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "the run has not said yet whether it took them"),

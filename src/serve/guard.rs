@@ -29,7 +29,10 @@ use crate::config::{Access, Scope};
 const OPEN: &str = "/healthz";
 
 /// What changes something, by POST.
-pub(super) const CONTROLS: [&str; 2] = ["/v1/rules/reload", "/v1/silences"];
+pub(super) const CONTROLS: [&str; 3] = ["/v1/rules/reload", "/v1/silences", "/v1/symbols"];
+
+/// Of those, what also shows something, by GET.
+const BOTH: &str = "/v1/symbols";
 
 /// The guard of one connection.
 pub(super) struct Guard {
@@ -169,8 +172,8 @@ impl Guard {
 
     /// Refuses methods that a path does not have, and changes by those who may only look.
     fn method(&self, method: &Method, path: &str, token: Option<usize>) -> Result<(), Refused> {
-        if !CONTROLS.contains(&path) {
-            let is_looking = method == Method::GET || method == Method::HEAD;
+        let is_looking = method == Method::GET || method == Method::HEAD;
+        if !CONTROLS.contains(&path) || (path == BOTH && is_looking) {
             return if is_looking { Ok(()) } else { Err(Refused::Method("GET, HEAD")) };
         }
         let scope = |place: usize| self.access.tokens.get(place).map(|token| token.scope);
@@ -181,7 +184,11 @@ impl Guard {
         if token.and_then(scope) != Some(Scope::Control) {
             return Err(Refused::With(StatusCode::FORBIDDEN, "this token is for looking only"));
         }
-        if method == Method::POST { Ok(()) } else { Err(Refused::Method("POST")) }
+        match method {
+            &Method::POST => Ok(()),
+            _ if path == BOTH => Err(Refused::Method("GET, HEAD, POST")),
+            _ => Err(Refused::Method("POST")),
+        }
     }
 
     /// True for `host`, with or without a port, if it is a name of ours.
@@ -210,7 +217,7 @@ enum Refused {
 }
 
 fn not_allowed(allowed: &'static str) -> Box<Response> {
-    let why = if allowed == "POST" {
+    let why = if allowed.ends_with("POST") {
         "this changes something; use POST"
     } else {
         "nothing is changed here; use GET"

@@ -48,7 +48,7 @@ pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>, places: Arc<Pla
             get(async |State(viewer): Shared| picture(viewer, |view| answer(StatusCode::OK, view)).await),
         )
         .route("/v1/venues", get(venues))
-        .route("/v1/symbols", get(symbols))
+        .route("/v1/symbols", get(symbols).post(control::symbols))
         .route("/v1/windows", get(windows))
         .route("/v1/alerts", get(alerts))
         .route("/v1/latency", get(latency))

@@ -335,6 +335,9 @@ impl Recorded {
             Content::Alarm(alarm) => {
                 Delivery::Alarm { connection, alarm: alarm.clone(), received_at: entry.received_at }
             }
+            Content::Wish(wish) => {
+                Delivery::Wish { connection, wish: wish.clone(), received_at: entry.received_at }
+            }
             Content::Past(past) => Delivery::Past { past: past.clone(), received_at: entry.received_at },
             Content::Frame(_) => return Taken::Gathered,
             Content::Stop => {

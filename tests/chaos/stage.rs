@@ -222,6 +222,7 @@ impl Account {
             Delivery::Time { .. }
             | Delivery::Stopping { .. }
             | Delivery::Past { .. }
+            | Delivery::Wish { .. }
             | Delivery::Rules { .. } => {}
         }
         self.taken += 1;

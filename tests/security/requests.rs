@@ -114,6 +114,18 @@ fn scopes() -> Vec<Case> {
             &[control, "Content-Length: 0"],
             501,
         ),
+        case("symbols changed without a token", Guarded, "POST /v1/symbols", &["Content-Length: 0"], 401),
+        case("symbols changed by who looks", Guarded, "POST /v1/symbols", &[read, "Content-Length: 0"], 403),
+        case("symbols changed", Guarded, "POST /v1/symbols", &[control, "Content-Length: 0"], 501),
+        case("symbols put", Guarded, "PUT /v1/symbols", &[control], 405),
+        case(
+            "symbols changed where no token may",
+            Looking,
+            "POST /v1/symbols",
+            &[read, "Content-Length: 0"],
+            404,
+        ),
+        case("symbols changed where all may look", To::Open, "POST /v1/symbols", &["Content-Length: 0"], 404),
         case(
             "control where no token has it",
             Looking,

@@ -87,6 +87,8 @@ struct Connection {
     /// Of those, neither confirmed nor refused nor bringing data.
     pending: BTreeSet<Stream>,
     refused: Refusals,
+    /// Told as not wanted any more.
+    unwanted: BTreeSet<Stream>,
     outbox: VecDeque<Outgoing>,
     requests: Window,
     /// When the first of the outbox may go.
@@ -151,6 +153,7 @@ impl Connection {
             have: BTreeSet::new(),
             pending: BTreeSet::new(),
             refused: Refusals::new(seed),
+            unwanted: BTreeSet::new(),
             outbox: VecDeque::new(),
             requests: Window::default(),
             send_at: None,
@@ -236,11 +239,8 @@ impl Connection {
                 message = self.socket.next() => Event::Message(message),
             };
             let result = match event {
-                Event::Leave(why) => self.close(why).await,
-                Event::Changed => {
-                    self.follow_wanted();
-                    Ok(())
-                }
+                Event::Leave(why) => self.leave(why).await,
+                Event::Changed => self.follow_wanted().await,
                 Event::Check => self.check().await,
                 Event::Send => self.send_next().await,
                 Event::Message(message) => self.receive(message).await,
@@ -249,6 +249,12 @@ impl Connection {
                 return self.closing.take().map_or(why, |(_, asked)| asked);
             }
         }
+    }
+
+    /// What is not wanted any more may be why it is to go: that is told before its end.
+    async fn leave(&mut self, why: String) -> Result<(), String> {
+        self.tell_wishes(&self.slot.wanted()).await?;
+        self.close(why).await
     }
 
     async fn close(&mut self, why: String) -> Result<(), String> {

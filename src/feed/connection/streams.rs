@@ -1,19 +1,23 @@
 //! The streams of a connection: asked for, confirmed, refused and asked for again.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use feeds::live::{Notice, Stream};
+use feeds::recording::Wish;
 use feeds::venue::Output;
 use tokio::time::Instant;
 
 use super::{Connection, Outgoing};
 use crate::config::limits::COMPLAINTS_SHOWN;
+use crate::feed::delivery::Delivery;
 use crate::feed::slot::{SlotState, lock};
 
 impl Connection {
     /// Subscribes to what is wanted and not there, and the other way round.
-    pub(super) fn follow_wanted(&mut self) {
+    pub(super) async fn follow_wanted(&mut self) -> Result<(), String> {
         let wanted = self.slot.wanted();
+        self.tell_wishes(&wanted).await?;
         let gone: Vec<Stream> = self.have.difference(&wanted).cloned().collect();
         let new: Vec<Stream> = wanted.difference(&self.have).cloned().collect();
         self.have = wanted;
@@ -26,6 +30,26 @@ impl Connection {
         self.request(&gone, false, self.slot.live.streams_per_request);
         self.request(&new, true, self.slot.live.streams_per_request);
         self.tell();
+        Ok(())
+    }
+
+    /// Tells which streams are not wanted any more, where `wanted` are, and which are again.
+    pub(super) async fn tell_wishes(&mut self, wanted: &BTreeSet<Stream>) -> Result<(), String> {
+        let gone: Vec<Stream> =
+            self.have.difference(wanted).filter(|stream| !self.unwanted.contains(stream)).cloned().collect();
+        let back: Vec<Stream> = self.unwanted.intersection(wanted).cloned().collect();
+        let wishes = gone.into_iter().map(|stream| (stream, false));
+        for (stream, wanted) in wishes.chain(back.into_iter().map(|stream| (stream, true))) {
+            if wanted {
+                self.unwanted.remove(&stream);
+            } else {
+                self.unwanted.insert(stream.clone());
+            }
+            let (connection, received_at) = (self.id, self.slot.shared.now());
+            let wish = Wish { stream, wanted };
+            self.deliver(Delivery::Wish { connection, wish, received_at }).await?;
+        }
+        Ok(())
     }
 
     /// Asks for `streams` or for their end, `together` in one request.

@@ -178,6 +178,7 @@ pub(super) fn told(delivery: Delivery) -> String {
         Delivery::Closed { connection, why, .. } => format!("closed {} {why}", connection.0),
         Delivery::Time { .. } => "time".to_owned(),
         Delivery::Stopping { .. } => "stopping".to_owned(),
+        Delivery::Wish { wish, .. } => format!("wish {} {}", wish.stream.native, wish.wanted),
         Delivery::Rules { .. } => "rules".to_owned(),
         Delivery::Past { past, .. } => format!("past {} {}", past.first, past.last),
         Delivery::Alarm { alarm, .. } => format!("alarm {}", alarm.what),

@@ -162,3 +162,32 @@ async fn venues_have_budgets_of_their_own_which_all_their_connections_share() {
     })
     .await;
 }
+
+/// Each connection that carried a stream tells when it is not wanted any more, before it goes for that.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_wanted_any_more_is_told_once_and_when_it_is_wanted_again() {
+    on_stage(async {
+        let mut scene = Setting::new(LIVE, 2).start();
+        let mut peer = scene.accept_and_acknowledge(1).await;
+        let second = ["S1".to_owned()];
+        assert_eq!(scene.feeds.wanted().into_iter().collect::<Vec<_>>(), ["foo:S0", "foo:S1"]);
+        scene.feeds.unsubscribe("foo", &second, &TRADES).await;
+        assert_eq!(heard(&mut peer).await.as_deref(), Some("unsubscribe S1:trades"));
+        assert_eq!(scene.next_of("wish").await, "wish S1 false");
+        scene.feeds.subscribe("foo", &second, &scene.feeds.channels("foo")).await.unwrap();
+        assert_eq!(acknowledge(&mut peer).await, "subscribe S1:trades");
+        assert_eq!(scene.next_of("wish").await, "wish S1 true");
+        let all = ["S0".to_owned(), second[0].clone()];
+        scene.feeds.unsubscribe("foo", &all, &TRADES).await;
+        while heard(&mut peer).await.is_some_and(|text| text != "close 1000") {}
+        drop(peer);
+        let mut told = Vec::new();
+        while !told.last().is_some_and(|text: &String| text.starts_with("closed")) {
+            told.push(scene.next().await);
+        }
+        told.retain(|text| !text.starts_with("frames"));
+        assert_eq!(told, ["wish S0 false", "wish S1 false", "closed 0 nothing is wanted of it"]);
+        assert!(scene.feeds.wanted().is_empty());
+    })
+    .await;
+}
