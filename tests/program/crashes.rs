@@ -72,9 +72,17 @@ pub(crate) fn started_by(mut command: Command) -> Live {
 impl Live {
     /// What it answers; none if it is gone.
     pub(crate) fn get(&self, path: &str) -> Option<String> {
+        self.ask(&format!("GET {path}"), "", "")
+    }
+
+    /// The same of a method and path, with further headers, each with its line's end, and a body.
+    pub(crate) fn ask(&self, what: &str, headers: &str, body: &str) -> Option<String> {
         let mut stream = TcpStream::connect_timeout(&self.address, ANSWER_WITHIN).ok()?;
         stream.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let length = body.len();
+        let request = format!(
+            "{what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;

@@ -1,5 +1,7 @@
 //! Recordings as their users replay them: with the configuration of the run, whose rules may have changed meanwhile.
 
+use sha2::{Digest, Sha256};
+
 use super::crashes::{Live, line_of, simulator, started};
 use super::support::{Folder, wait_for};
 
@@ -53,6 +55,39 @@ fn a_recording_is_judged_by_its_own_rules_whatever_the_configuration_says_by_now
     ended(live);
     let both = files(&folder, "tape");
     folder.run(&format!("replay {both} --config c.toml --db both")).failed(2, &["2 runs", "--append"]);
+}
+
+/// Nobody but the operator knows why a symbol ended: that it did is on record, and is no outage there either.
+#[test]
+fn symbols_that_come_and_go_are_the_same_live_and_replayed() {
+    let (folder, simulator) = (Folder::new(), simulator());
+    let digest: String = Sha256::digest(b"hand").iter().map(|byte| format!("{byte:02x}")).collect();
+    folder
+        .write("c.toml", format!("[[http.tokens]]\nname = 'hand'\nsha256 = '{digest}'\nscope = 'control'\n"));
+    let live = started(&folder, &format!("{} --record tape", line_of(&simulator)));
+    let token = "Authorization: Bearer hand\r\n";
+    let committed = || {
+        let status: serde_json::Value = serde_json::from_str(&live.ask("GET /v1/status", token, "")?).ok()?;
+        status["committed"].as_u64()
+    };
+    let go_on = || {
+        let past = wait_for(committed) + 1_500;
+        wait_for(|| committed().filter(|committed| *committed > past));
+    };
+    go_on();
+    let totals = simulator.totals().remove(0);
+    let symbol = format!("{}:{}", totals.venue, totals.made.symbols[0].native);
+    for (what, is_there) in [("remove", false), ("add", true), ("remove", false)] {
+        let body = format!("{{\"{what}\":[\"{symbol}\"]}}");
+        let wanted = live.ask("POST /v1/symbols", token, &body).unwrap();
+        assert!(wanted.contains("\"wanted\"") && wanted.contains(&symbol) == is_there, "{wanted}");
+        go_on();
+    }
+    ended(live);
+    folder.run(&format!("replay {} --config c.toml --db again", files(&folder, "tape"))).fine();
+    assert_eq!(folder.digest("again"), folder.digest("db"));
+    let gaps = |db: &str| folder.run(&format!("query gaps --db {db} --format csv")).fine();
+    assert_eq!(gaps("again"), gaps("db"));
 }
 
 /// Frames that were only recorded have no rules of their own.

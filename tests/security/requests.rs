@@ -69,7 +69,7 @@ fn tokens() -> Vec<Case> {
 
 /// What each token allows.
 fn scopes() -> Vec<Case> {
-    use To::{Guarded, Looking};
+    use To::Guarded;
     let (read, control) = (bearer(READ), bearer(CONTROL));
     let (read, control) = (read.as_str(), control.as_str());
     vec![
@@ -91,6 +91,17 @@ fn scopes() -> Vec<Case> {
         ),
         case("nothing is told of paths without one", Guarded, "GET /nothing", &[], 401),
         case("nor with one of what is not", Guarded, "GET /nothing", &[read], 404),
+        case("a token where none is asked for", To::Open, STATUS, &["Authorization: Bearer any"], 200),
+        case("a token in the query there, too", To::Open, "GET /v1/status?token=x", &[], 400),
+    ]
+}
+
+/// What changes something, of whom.
+fn controls() -> Vec<Case> {
+    use To::{Guarded, Looking};
+    let (read, control) = (bearer(READ), bearer(CONTROL));
+    let (read, control) = (read.as_str(), control.as_str());
+    vec![
         case("control without a token", Guarded, "POST /v1/rules/reload", &["Content-Length: 0"], 401),
         case(
             "control by one who may look",
@@ -140,8 +151,6 @@ fn scopes() -> Vec<Case> {
             &["Content-Length: 0"],
             404,
         ),
-        case("a token where none is asked for", To::Open, STATUS, &["Authorization: Bearer any"], 200),
-        case("a token in the query there, too", To::Open, "GET /v1/status?token=x", &[], 400),
     ]
 }
 
@@ -275,8 +284,10 @@ fn every_request_has_its_exact_answer_while_others_are_served() {
         (To::Looking, Stage::new(&looking), Some(READ)),
         (To::Open, Stage::new(&Access::default()), None),
     ];
-    let cases: Vec<Case> =
-        [tokens(), scopes(), origins_and_hosts(), sizes_and_shapes()].into_iter().flatten().collect();
+    let cases: Vec<Case> = [tokens(), scopes(), controls(), origins_and_hosts(), sizes_and_shapes()]
+        .into_iter()
+        .flatten()
+        .collect();
     assert!(cases.len() >= 70, "{}", cases.len());
     for (to, stage, token) in &stages {
         let healthy = Healthy::start(stage.address, *token);
