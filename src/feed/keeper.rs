@@ -258,3 +258,21 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn troubles_are_told_at_first_and_then_ever_more_seldom_and_their_end_once() {
+        let mut troubles = Troubles::default();
+        assert_eq!(troubles.end(), None, "a first connection is no news");
+        let told: Vec<u64> = (1..=20).filter(|_| troubles.add()).collect();
+        assert_eq!(told, [1, 2, 4, 8, 16]);
+        assert_eq!((troubles.end(), troubles.end()), (Some(20), None));
+        // One that lived long enough begins a new row.
+        troubles.row = 0;
+        assert!(troubles.add());
+        assert_eq!(troubles.end(), Some(1));
+    }
+}

@@ -8,5 +8,4 @@ mod session;
 mod silence;
 mod symbols;
 mod tickets;
-mod told;
 mod venue;
