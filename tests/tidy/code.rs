@@ -196,15 +196,25 @@ pub(crate) fn venue_names(tree: &Tree) -> Vec<Offence> {
     })
 }
 
-/// No comment says that something is unfinished. What the code itself leaves open, clippy finds.
+/// No comment begins with a word in capitals and a colon, as those do that put something off. What the code itself leaves
+/// open, clippy finds.
 pub(crate) fn leftovers(tree: &Tree) -> Vec<Offence> {
-    let words = ["FIXME", "TODO", "XXX", "HACK"];
+    lines_with_comments(tree, |comment| {
+        let (word, _) = comment.trim_start().split_once(':')?;
+        let shouts = word.len() > 2 && word.chars().all(|letter| letter.is_ascii_uppercase());
+        shouts.then(|| format!("`{word}`: finish it, or take it out"))
+    })
+}
+
+/// What `judge` says of the text of each comment that is no document.
+fn lines_with_comments(tree: &Tree, judge: impl Fn(&str) -> Option<String>) -> Vec<Offence> {
     let mut offences = Vec::new();
     for file in tree.rust() {
         for (number, line) in (1..).zip(file.text.lines()) {
-            if let Some(word) = words.iter().find(|word| has_word(line, word)) {
-                offences.push(file.offence(number, format!("`{word}`: finish it, or take it out")));
-            }
+            // Documents say what is, and begin as they like.
+            let comment = line.split_once("// ");
+            let comment = comment.filter(|(code, _)| !code.ends_with('/')).map(|(_, comment)| comment);
+            offences.extend(comment.and_then(&judge).map(|said| file.offence(number, said)));
         }
     }
     offences
