@@ -100,9 +100,9 @@ pub(super) struct FileClock {
 }
 
 impl FileClock {
-    /// A clock that goes on from that of the file before.
-    pub(super) fn carried(now: Option<Nanos>) -> FileClock {
-        FileClock { now, begun: now.is_some(), ..FileClock::default() }
+    /// A clock that goes on from that of the file before, in which nothing waits any more.
+    pub(super) fn carried(&self) -> FileClock {
+        FileClock { now: self.now, begun: self.begun, ..FileClock::default() }
     }
 
     /// The highest time that was accepted.

@@ -39,8 +39,8 @@ pub(super) struct Opened {
 /// What a file takes over from the one that it goes on from.
 #[derive(Default)]
 pub(super) struct Carried {
-    /// The clock.
-    now: Option<Nanos>,
+    /// The clock, if it has one.
+    clock: Option<FileClock>,
     /// The decoder, if what a line means depends on the lines before it.
     decoder: Option<Box<dyn Decoder>>,
     /// Where the last tick sorted.
@@ -154,7 +154,8 @@ impl Lane {
     /// What the file behind this one, which has ended, takes over.
     pub(super) fn carry(&mut self) -> Carried {
         let key = (self.key > Nanos::MIN).then_some(self.key);
-        Carried { now: self.now(), decoder: self.decoder.take(), key }
+        let clock = self.clock.as_ref().map(FileClock::carried);
+        Carried { clock, decoder: self.decoder.take(), key }
     }
 
     /// Starts the file's threads, if they are not.
@@ -165,7 +166,7 @@ impl Lane {
         let input = origin.input();
         let input = input.map_err(|error| Failure::Read { offset: 0, what: error.to_string() })?;
         if let Some(clock) = &mut self.clock {
-            *clock = FileClock::carried(carried.now);
+            *clock = carried.clock.unwrap_or_default();
             self.finder = decoder.fork();
         }
         self.key = carried.key.unwrap_or(Nanos::MIN);

@@ -120,6 +120,16 @@ proptest! {
     }
 }
 
+/// Only the first tick of all needs nothing to confirm it at the end, also if nothing was accepted before the cut.
+#[test]
+fn a_first_tick_that_nothing_confirms() {
+    let rows = rows(&[500 * MINUTE, 1]);
+    let options = SourceOptions::default();
+    let whole = of_one_file(told(&pieces("table\n", &rows, &[], false), &options, 1));
+    assert_eq!(whole.2, 2, "the one is not confirmed, and the other is the last");
+    assert_eq!(of_one_file(told(&pieces("table\n", &rows, &[1], false), &options, 1)), whole);
+}
+
 #[test]
 fn another_connection_begins_anew() {
     let row = |ms: i64| format!("S1,0,{COUNTED},{ms}\n");
