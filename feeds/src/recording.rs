@@ -28,6 +28,9 @@
 //!   - `a` an alarm: `{"native":…,"channel":…,"since":…,"what":…}`; `native` and `channel` if it is about one stream,
 //!     `since` when that was last heard
 //!   - `w` a stream is not wanted of the connection any more, or is again: `{"native":…,"channel":…,"wanted":…}`
+//!   - `g` the venue has granted streams that the connection asked for, or refused them:
+//!     `{"streams":[{"native":…,"channel":…}],"granted":…}`. Frames alone do not tell where a venue answers by the number of
+//!     a request
 //!   - `r` past trades that were asked for: `{"venue":…,"native":…,"first":…,"last":…,"body":…}`, the ids that were asked
 //!     for and the answer
 //!   - `u` the rules that are in force from here on, as TOML
@@ -107,6 +110,15 @@ pub struct Wish {
     pub wanted: bool,
 }
 
+/// What the venue says to streams that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which.
+    pub streams: Vec<Stream>,
+    /// False if they cannot be had.
+    pub granted: bool,
+}
+
 /// What was asked for of the past, and the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
@@ -150,6 +162,8 @@ pub enum Content<'a> {
     Alarm(Alarm),
     /// A stream is not wanted any more, or is again.
     Wish(Wish),
+    /// The venue has granted streams, or refused them.
+    Answer(Answer),
     /// Past trades that were asked for.
     Past(Past),
     /// The rules that are in force from here on.
@@ -200,6 +214,10 @@ impl Entry<'_> {
             Content::Wish(wish) => {
                 json = serde_json::to_vec(wish).unwrap_or_default();
                 (b'w', &json)
+            }
+            Content::Answer(answer) => {
+                json = serde_json::to_vec(answer).unwrap_or_default();
+                (b'g', &json)
             }
             Content::Past(past) => {
                 json = serde_json::to_vec(past).unwrap_or_default();
@@ -259,6 +277,9 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
         b"t" => Content::Time,
         b"a" => Content::Alarm(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no text of an alarm")?),
         b"w" => Content::Wish(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no stream of a wish")?),
+        b"g" => {
+            Content::Answer(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no streams of an answer")?)
+        }
         b"r" => {
             Content::Past(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no answer of past trades")?)
         }
@@ -328,6 +349,9 @@ mod tests {
             (stream, any::<i64>(), ".{0,30}").prop_map(|(stream, since, what)| Alarm { stream, since, what });
         let wish = (".{0,9}", any::<bool>())
             .prop_map(|(native, wanted)| Wish { stream: Stream::new(native, Channel::Quotes), wanted });
+        let streams =
+            prop::collection::vec(".{0,9}".prop_map(|native| Stream::new(native, Channel::Trades)), 0..4);
+        let answer = (streams, any::<bool>()).prop_map(|(streams, granted)| Answer { streams, granted });
         let past = ("[a-z-]{1,9}", ".{0,9}", any::<u64>(), any::<u64>(), "(?s).{0,40}")
             .prop_map(|(venue, native, first, last, body)| Past { venue, native, first, last, body });
         prop_oneof![
@@ -336,6 +360,7 @@ mod tests {
             bytes().prop_map(|b| Content::Closed(Cow::Owned(b))),
             alarm.prop_map(Content::Alarm),
             wish.prop_map(Content::Wish),
+            answer.prop_map(Content::Answer),
             past.prop_map(Content::Past),
             "(?s).{0,40}".prop_map(|text| Content::Rules(Cow::Owned(text))),
             Just(Content::Time),

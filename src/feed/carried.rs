@@ -1,10 +1,13 @@
-//! Which connection carries which streams: what it has confirmed or brought. When it ends, what no other one carries is
+//! Which connection carries which streams: what it was granted or has brought. When it ends, what no other one carries is
 //! out.
+//!
+//! What was granted is told by entries of its own and not by what frames are decoded to: many venues answer by the number
+//! of a request, which only the session knows that has sent it, and a replay sends nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feeds::live::{Channel, Notice, Stream};
-use feeds::recording::Wish;
+use feeds::live::{Channel, Stream};
+use feeds::recording::{Answer, Wish};
 use feeds::symbol::{Symbol, SymbolId};
 use feeds::tick::Event;
 use feeds::venue::Output;
@@ -18,10 +21,9 @@ pub(super) type Carried = Vec<(SymbolId, Channels)>;
 
 struct Connection {
     venue: &'static str,
-    /// By the connection's own number of the symbol: its name and number in the whole source, and what came of it.
-    symbols: Vec<(String, SymbolId, Channels)>,
-    names: FxHashMap<String, SymbolId>,
-    confirmed: BTreeSet<Stream>,
+    /// By the connection's own number of the symbol: its name, and what came of it.
+    symbols: Vec<(String, Channels)>,
+    granted: BTreeSet<Stream>,
     /// Not wanted of it any more: what it brings of them is still on its way.
     unwanted: BTreeSet<Stream>,
 }
@@ -35,21 +37,15 @@ pub(super) struct Carriers {
 impl Carriers {
     /// A connection is open.
     pub(super) fn open(&mut self, connection: ConnectionId, venue: &'static str) {
-        let new = Connection {
-            venue,
-            symbols: Vec::new(),
-            names: FxHashMap::default(),
-            confirmed: BTreeSet::new(),
-            unwanted: BTreeSet::new(),
-        };
+        let new =
+            Connection { venue, symbols: Vec::new(), granted: BTreeSet::new(), unwanted: BTreeSet::new() };
         self.connections.insert(connection, new);
     }
 
     /// It names a symbol; called in the order of its own numbers.
-    pub(super) fn meet(&mut self, connection: ConnectionId, symbol: &Symbol, id: SymbolId) {
+    pub(super) fn meet(&mut self, connection: ConnectionId, symbol: &Symbol) {
         if let Some(known) = self.connections.get_mut(&connection) {
-            known.symbols.push((symbol.native().to_owned(), id, Channels::NONE));
-            known.names.insert(symbol.native().to_owned(), id);
+            known.symbols.push((symbol.native().to_owned(), Channels::NONE));
         }
     }
 
@@ -62,16 +58,19 @@ impl Carriers {
                 Event::Quote(_) => Channel::Quotes,
                 Event::Rejected(_) => continue,
             };
-            if let Some((_, _, channels)) = known.symbols.get_mut(tick.symbol.0 as usize) {
+            if let Some((_, channels)) = known.symbols.get_mut(tick.symbol.0 as usize) {
                 *channels = channels.with(Channels::of(channel));
             }
         }
-        for notice in &output.notices {
-            match notice {
-                Notice::Acknowledged(streams) => known.confirmed.extend(streams.iter().cloned()),
-                Notice::Refused(streams, _) => known.confirmed.retain(|stream| !streams.contains(stream)),
-                _ => {}
-            }
+    }
+
+    /// It was granted streams, or refused them.
+    pub(super) fn answer(&mut self, connection: ConnectionId, answer: Answer) {
+        let Some(known) = self.connections.get_mut(&connection) else { return };
+        if answer.granted {
+            known.granted.extend(answer.streams);
+        } else {
+            known.granted.retain(|stream| !answer.streams.contains(stream));
         }
     }
 
@@ -83,48 +82,56 @@ impl Carriers {
         } else {
             known.unwanted.insert(wish.stream.clone());
         }
-        known.confirmed.remove(&wish.stream);
-        let of_it = known.symbols.iter_mut().filter(|(native, ..)| *native == wish.stream.native);
-        for (_, _, channels) in of_it {
+        known.granted.remove(&wish.stream);
+        let of_it = known.symbols.iter_mut().filter(|(native, _)| *native == wish.stream.native);
+        for (_, channels) in of_it {
             *channels = channels.without(Channels::of(wish.stream.channel));
         }
     }
 
-    /// The number of its symbol of this name, if it has named it.
-    #[must_use]
-    pub(super) fn symbol(&self, connection: ConnectionId, native: &str) -> Option<SymbolId> {
-        self.connections.get(&connection)?.names.get(native).copied()
-    }
-
-    /// It has ended. What it carried and no other one does.
-    pub(super) fn close(&mut self, connection: ConnectionId) -> Carried {
+    /// It has ended. What it carried and no other one does, by the symbol's number; `number` knows that by name. A symbol
+    /// that has none has never been heard of, so that nothing of it is missing.
+    pub(super) fn close(
+        &mut self,
+        connection: ConnectionId,
+        number: impl Fn(&str) -> Option<SymbolId>,
+    ) -> Carried {
         let Some(closed) = self.connections.remove(&connection) else { return Vec::new() };
-        let others = || self.connections.values().filter(|other| other.venue == closed.venue);
-        let mut left: FxHashMap<SymbolId, Channels> = FxHashMap::default();
-        for other in others() {
-            for (_, symbol, channels) in &other.symbols {
-                let all = left.entry(*symbol).or_default();
-                *all = all.with(*channels);
+        let mut left: FxHashMap<&str, Channels> = FxHashMap::default();
+        for other in self.connections.values().filter(|other| other.venue == closed.venue) {
+            for (native, channels) in other.carries() {
+                let all = left.entry(native).or_default();
+                *all = all.with(channels);
             }
         }
-        let is_confirmed = |native: &str, channel| {
-            let stream = Stream::new(native, channel);
-            others().any(|other| other.confirmed.contains(&stream))
-        };
-        let out = closed.symbols.iter().map(|(native, symbol, brought)| {
-            let mut channels = Channels::NONE;
-            for channel in Channel::ALL {
-                let carried =
-                    brought.has(channel) || closed.confirmed.contains(&Stream::new(native.as_str(), channel));
-                let elsewhere = left.get(symbol).is_some_and(|left| left.has(channel));
-                let is_wanted = !closed.unwanted.contains(&Stream::new(native.as_str(), channel));
-                if carried && is_wanted && !elsewhere && !is_confirmed(native, channel) {
-                    channels = channels.with(Channels::of(channel));
-                }
+        let mut out = Carried::new();
+        for (native, channels) in closed.carries() {
+            let channels = channels.without(left.get(native).copied().unwrap_or_default());
+            if let Some(symbol) = number(native).filter(|_| !channels.is_empty()) {
+                out.push((symbol, channels));
             }
-            (*symbol, channels)
-        });
-        out.filter(|(_, channels)| !channels.is_empty()).collect()
+        }
+        out.sort_by_key(|(symbol, _)| *symbol);
+        out
+    }
+}
+
+impl Connection {
+    /// Names of symbols, and what of each is granted or has come, and is wanted. Each once.
+    fn carries(&self) -> BTreeMap<&str, Channels> {
+        let mut all: BTreeMap<&str, Channels> = BTreeMap::new();
+        let brought = self.symbols.iter().map(|(native, channels)| (native.as_str(), *channels));
+        let granted = self.granted.iter().map(|one| (one.native.as_str(), Channels::of(one.channel)));
+        for (native, channels) in brought.chain(granted) {
+            let of_it = all.entry(native).or_default();
+            *of_it = of_it.with(channels);
+        }
+        for stream in &self.unwanted {
+            if let Some(of_it) = all.get_mut(stream.native.as_str()) {
+                *of_it = of_it.without(Channels::of(stream.channel));
+            }
+        }
+        all
     }
 }
 
@@ -135,7 +142,12 @@ mod tests {
 
     use super::*;
 
-    fn heard(ticks: &[(u32, Channel)], confirmed: &[(&str, Channel)]) -> Output {
+    fn granted(streams: &[(&str, Channel)]) -> Answer {
+        let streams = streams.iter().map(|&(native, channel)| Stream::new(native, channel)).collect();
+        Answer { streams, granted: true }
+    }
+
+    fn heard(ticks: &[(u32, Channel)]) -> Output {
         let one = Decimal::new(1, 0);
         let event = |channel| match channel {
             Channel::Trades => Event::Trade(Trade::new(None, one, one, Side::Buy)),
@@ -143,8 +155,12 @@ mod tests {
         };
         let ticks =
             ticks.iter().map(|&(symbol, channel)| Tick::new(SymbolId(symbol), 0, None, event(channel)));
-        let streams = confirmed.iter().map(|&(native, channel)| Stream::new(native, channel)).collect();
-        Output { ticks: ticks.collect(), notices: vec![Notice::Acknowledged(streams)], ..Output::default() }
+        Output { ticks: ticks.collect(), ..Output::default() }
+    }
+
+    /// Numbers of symbols by name.
+    fn number(native: &str) -> Option<SymbolId> {
+        ["A", "B", "C"].iter().position(|known| *known == native).map(|at| SymbolId(7 + at as u32))
     }
 
     #[test]
@@ -154,21 +170,26 @@ mod tests {
         for (connection, venue) in [(one, "here"), (other, "here"), (elsewhere, "there")] {
             carriers.open(connection, venue);
         }
-        for (native, id) in [("A", 7), ("B", 8), ("C", 9)] {
-            carriers.meet(one, &Symbol::new("here", native), SymbolId(id));
+        for native in ["B", "A", "C"] {
+            carriers.meet(one, &Symbol::new("here", native));
         }
         let (trades, quotes) = (Channel::Trades, Channel::Quotes);
-        carriers.hear(one, &heard(&[(0, trades), (0, quotes), (1, trades)], &[("B", quotes), ("C", trades)]));
-        // Another connection brings quotes of the first, and has confirmed the third.
-        carriers.meet(other, &Symbol::new("here", "A"), SymbolId(7));
-        carriers.hear(other, &heard(&[(0, quotes)], &[("C", trades)]));
+        carriers.hear(one, &heard(&[(1, trades), (1, quotes), (0, trades)]));
+        carriers.answer(one, granted(&[("B", quotes), ("C", trades)]));
+        // Another connection brings quotes of the one, and was granted another.
+        carriers.meet(other, &Symbol::new("here", "A"));
+        carriers.hear(other, &heard(&[(0, quotes)]));
+        carriers.answer(other, granted(&[("C", trades), ("NEVER HEARD OF", trades)]));
         // A venue with symbols of the same names carries none of these.
-        carriers.meet(elsewhere, &Symbol::new("there", "A"), SymbolId(10));
-        carriers.hear(elsewhere, &heard(&[(0, trades)], &[("B", trades)]));
-        assert_eq!(carriers.symbol(one, "B"), Some(SymbolId(8)));
-        assert_eq!(carriers.close(one), [(SymbolId(7), Channels::of(trades)), (SymbolId(8), Channels::ALL)]);
-        assert_eq!(carriers.close(one), []);
-        assert_eq!(carriers.close(other), [(SymbolId(7), Channels::of(quotes))]);
+        carriers.meet(elsewhere, &Symbol::new("there", "A"));
+        carriers.hear(elsewhere, &heard(&[(0, trades)]));
+        carriers.answer(elsewhere, granted(&[("B", trades)]));
+        let carried = carriers.close(one, number);
+        assert_eq!(carried, [(SymbolId(7), Channels::of(trades)), (SymbolId(8), Channels::ALL)]);
+        assert_eq!(carriers.close(one, number), []);
+        // It had not named the third symbol, and carried it all the same.
+        let carried = carriers.close(other, number);
+        assert_eq!(carried, [(SymbolId(7), Channels::of(quotes)), (SymbolId(9), Channels::of(trades))]);
     }
 
     #[test]
@@ -178,15 +199,16 @@ mod tests {
         let closed = |wishes: &[bool], comes: bool| {
             let (one, mut carriers) = (ConnectionId(1), Carriers::default());
             carriers.open(one, "here");
-            carriers.meet(one, &Symbol::new("here", "A"), SymbolId(7));
-            carriers.hear(one, &heard(&[(0, trades), (0, quotes)], &[("A", trades)]));
+            carriers.meet(one, &Symbol::new("here", "A"));
+            carriers.hear(one, &heard(&[(0, trades), (0, quotes)]));
+            carriers.answer(one, granted(&[("A", trades)]));
             for &wanted in wishes {
                 carriers.wish(one, &wish(wanted));
             }
             if comes {
-                carriers.hear(one, &heard(&[(0, trades)], &[]));
+                carriers.hear(one, &heard(&[(0, trades)]));
             }
-            carriers.close(one)
+            carriers.close(one, number)
         };
         assert_eq!(closed(&[], false), [(SymbolId(7), Channels::ALL)]);
         // What was still on its way changes nothing.

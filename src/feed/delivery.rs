@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use feeds::frame::FrameCounts;
-use feeds::recording::{Alarm, Past, Wish};
+use feeds::recording::{Alarm, Answer, Past, Wish};
 use feeds::symbol::Symbol;
 use feeds::time::Nanos;
 use feeds::venue::{Output, Venue};
@@ -77,6 +77,15 @@ pub enum Delivery {
         /// The stream, and whether it is wanted.
         wish: Wish,
         /// When.
+        received_at: Nanos,
+    },
+    /// The venue has granted streams that a connection asked for, or refused them.
+    Answer {
+        /// Which.
+        connection: ConnectionId,
+        /// The streams, and whether they are granted.
+        answer: Answer,
+        /// When the frame came that says so.
         received_at: Nanos,
     },
     /// A subscription or connection has been silent for too long, or the like: for the tape and the log.

@@ -21,6 +21,7 @@ use crate::symbol::outages::{Cause, Channels};
 
 /// What a connection's ticks are translated with.
 struct Connection {
+    venue: &'static str,
     input: usize,
     /// Its numbers of symbols to ours.
     symbols: Arc<[SymbolId]>,
@@ -59,13 +60,11 @@ impl Intake {
         let mut batch = empty(now);
         match delivery {
             Delivery::Opened { connection, venue, address, .. } => {
-                let number = self.next_input;
+                let (number, venue) = (self.next_input, venue.id());
                 self.next_input += 1;
-                let new =
-                    Connection { input: number, symbols: Arc::new([]), is_first: Vec::new(), last: None };
-                self.connections.insert(connection, new);
-                self.carriers.open(connection, venue.id());
-                batch.inputs.push(NewInput { number, name: address, venue: venue.id() });
+                self.connections.insert(connection, Connection::new(venue, number));
+                self.carriers.open(connection, venue);
+                batch.inputs.push(NewInput { number, name: address, venue });
             }
             Delivery::Frames(decoded) => self.frames(*decoded, &mut batch),
             Delivery::Closed { connection, rest, .. } => {
@@ -77,6 +76,7 @@ impl Intake {
             Delivery::Rules { text, .. } => batch.rules = Some(text),
             Delivery::Past { past, received_at } => self.past(&past, received_at, &mut batch),
             Delivery::Wish { connection, wish, .. } => self.carriers.wish(connection, &wish),
+            Delivery::Answer { connection, answer, .. } => self.carriers.answer(connection, answer),
             Delivery::Alarm { connection, alarm, .. } => self.alarm(connection, &alarm, &mut batch),
         }
         batch
@@ -122,7 +122,7 @@ impl Intake {
                 });
             }
             known.is_first.push(id == next);
-            self.carriers.meet(connection, symbol, id);
+            self.carriers.meet(connection, symbol);
             ids.push(id);
         }
         known.symbols = ids.into();
@@ -145,7 +145,8 @@ impl Intake {
     /// say, which knows until when.
     fn close(&mut self, connection: ConnectionId, batch: &mut Batch) {
         let Some(known) = self.connections.remove(&connection) else { return };
-        let symbols = self.carriers.close(connection);
+        let number = |native: &str| self.numbers.get(&Symbol::new(known.venue, native)).copied();
+        let symbols = self.carriers.close(connection, number);
         if !symbols.is_empty() && !self.stopping {
             let (at, file, after) = (batch.ticks.len(), known.input, known.last);
             batch.outages.push(NewOutage { at, file, symbols, after, cause: Cause::Connection });
@@ -171,7 +172,7 @@ impl Intake {
     /// A stream that is silent may be out since it was last heard.
     fn alarm(&self, connection: ConnectionId, alarm: &Alarm, batch: &mut Batch) {
         let (Some(known), Some(stream)) = (self.connections.get(&connection), &alarm.stream) else { return };
-        if let Some(symbol) = self.carriers.symbol(connection, &stream.native) {
+        if let Some(&symbol) = self.numbers.get(&Symbol::new(known.venue, &stream.native)) {
             batch.outages.push(NewOutage {
                 at: 0,
                 file: known.input,
@@ -184,6 +185,10 @@ impl Intake {
 }
 
 impl Connection {
+    fn new(venue: &'static str, input: usize) -> Connection {
+        Connection { venue, input, symbols: Arc::new([]), is_first: Vec::new(), last: None }
+    }
+
     fn outage(&self, outage: &Outage) -> NewOutage {
         let numbers = match outage.whose {
             Whose::Symbol(symbol) => symbol.0 as usize..symbol.0 as usize + 1,

@@ -70,6 +70,7 @@ impl LastTicks {
             | Delivery::Stopping { .. }
             | Delivery::Alarm { .. }
             | Delivery::Wish { .. }
+            | Delivery::Answer { .. }
             | Delivery::Past { .. }
             | Delivery::Rules { .. } => {}
         }

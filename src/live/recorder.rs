@@ -128,6 +128,10 @@ impl Recorder {
                 entry(*received_at, connection.0, Content::Wish(wish.clone())).encode(&mut self.buffer);
                 *received_at
             }
+            Delivery::Answer { connection, answer, received_at } => {
+                entry(*received_at, connection.0, Content::Answer(answer.clone())).encode(&mut self.buffer);
+                *received_at
+            }
             Delivery::Past { past, received_at } => {
                 entry(*received_at, 0, Content::Past(past.clone())).encode(&mut self.buffer);
                 *received_at

@@ -338,6 +338,9 @@ impl Recorded {
             Content::Wish(wish) => {
                 Delivery::Wish { connection, wish: wish.clone(), received_at: entry.received_at }
             }
+            Content::Answer(answer) => {
+                Delivery::Answer { connection, answer: answer.clone(), received_at: entry.received_at }
+            }
             Content::Past(past) => Delivery::Past { past: past.clone(), received_at: entry.received_at },
             Content::Frame(_) => return Taken::Gathered,
             Content::Stop => {

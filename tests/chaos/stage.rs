@@ -223,6 +223,7 @@ impl Account {
             | Delivery::Stopping { .. }
             | Delivery::Past { .. }
             | Delivery::Wish { .. }
+            | Delivery::Answer { .. }
             | Delivery::Rules { .. } => {}
         }
         self.taken += 1;

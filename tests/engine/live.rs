@@ -7,7 +7,7 @@ use bytes::Bytes;
 use feeds::frame::{Frame, FrameCounts};
 use feeds::live::{Channel, Stream};
 use feeds::outage::Attention;
-use feeds::recording::Alarm;
+use feeds::recording::{Alarm, Answer};
 use feeds::symbol::SymbolTable;
 use feeds::time::SECOND;
 use feeds::venue::{Output, Session, Venue};
@@ -27,11 +27,11 @@ use tapedeck::simulator::{Simulator, SimulatorSpec};
 use tapedeck::store::{Family, Store};
 use tapedeck::tape::Cut;
 
-use crate::made::{Kind, Made, config, made};
+use crate::made::{Kind, Made, config, made, native_of};
 use crate::support::{assert_same, dump_of, dumped, memory, options};
 
 /// One connection of a test: what its socket would have.
-struct Connection {
+pub(crate) struct Connection {
     id: ConnectionId,
     session: Box<dyn Session>,
     attention: Attention,
@@ -40,7 +40,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(id: u32, venue: &'static dyn Venue, received_at: i64) -> (Connection, Delivery) {
+    pub(crate) fn open(id: u32, venue: &'static dyn Venue, received_at: i64) -> (Connection, Delivery) {
         let symbols = SymbolTable::new(venue.id());
         let (id, session, attention) = (ConnectionId(id), venue.open(), Attention::new(venue));
         let connection = Connection { id, session, attention, symbols, announced: 0 };
@@ -48,7 +48,7 @@ impl Connection {
         (connection, Delivery::Opened { connection: id, venue, address, received_at })
     }
 
-    fn frames(&mut self, lines: &[(i64, Vec<u8>)]) -> Delivery {
+    pub(crate) fn frames(&mut self, lines: &[(i64, Vec<u8>)]) -> Delivery {
         let (mut output, mut counts, mut frames) = (Output::default(), FrameCounts::default(), Vec::new());
         for (received_at, payload) in lines {
             let frame = Frame { received_at: Some(*received_at), payload };
@@ -64,7 +64,7 @@ impl Connection {
         Delivery::Frames(Box::new(Decoded { connection, frames, output, counts, new_symbols, decoded }))
     }
 
-    fn close(mut self, received_at: i64) -> Delivery {
+    pub(crate) fn close(mut self, received_at: i64) -> Delivery {
         let mut rest = Box::new(Output::default());
         self.session.finish(&mut rest);
         Delivery::Closed { connection: self.id, why: "made\nup".to_owned(), received_at, rest }
@@ -114,9 +114,15 @@ fn played(made: &Made, seed: u64) -> (Vec<Delivery>, Vec<Connection>) {
         let which = draw(2) as usize;
         out.push(open[which].frames(&parsed[at..at + many]));
         at += many;
+        if draw(6) == 0 {
+            let (granted, native) = (draw(3) > 0, native_of(draw(7) as usize));
+            let streams = Channel::ALL.map(|channel| Stream::new(&native, channel)).to_vec();
+            let (connection, answer) = (open[which].id, Answer { streams, granted });
+            out.push(Delivery::Answer { connection, answer, received_at });
+        }
         if draw(12) == 0 {
             let stream = draw(2) == 0;
-            let stream = stream.then(|| Stream::new("SYM1", Channel::Trades));
+            let stream = stream.then(|| Stream::new(native_of(1), Channel::Trades));
             let alarm = Alarm { stream, since: received_at - SECOND, what: "silent for too long".to_owned() };
             out.push(Delivery::Alarm { connection: open[which].id, alarm, received_at });
             out.push(open.remove(which).close(received_at));

@@ -58,6 +58,11 @@ pub(crate) fn made_of(symbols: u32, kind: Kind, seed: u64, lines: usize) -> Made
     made
 }
 
+/// The name of a symbol as on the wire.
+pub(crate) fn native_of(symbol: usize) -> String {
+    Market::new(MarketSpec { symbols: 7, ..MarketSpec::default() }).instruments()[symbol].native.clone()
+}
+
 /// A trade of `symbol` as its line of a capture.
 pub(crate) fn capture_trade(symbol: u32, id: u64, exchange_ts: i64, received_at: i64) -> Vec<u8> {
     let market = Market::new(MarketSpec { symbols: 7, ..MarketSpec::default() });

@@ -30,6 +30,9 @@ mod live;
 /// Fields that were never there before.
 mod fields;
 
+/// Streams that were granted and bring nothing.
+mod granted;
+
 /// A live run on every simulated exchange at once.
 mod exchanges;
 

@@ -339,7 +339,11 @@ impl Connection {
         if has_news {
             self.tell();
         }
+        let answers = self.answers(&decoded.output.notices);
         self.deliver(Delivery::Frames(Box::new(decoded))).await?;
+        for answer in answers {
+            self.deliver(answer).await?;
+        }
         for what in alarms {
             self.alarm(None, what).await?;
         }

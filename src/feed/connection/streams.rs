@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use feeds::live::{Notice, Stream};
-use feeds::recording::Wish;
+use feeds::recording::{Answer, Wish};
 use feeds::venue::Output;
 use tokio::time::Instant;
 
@@ -142,6 +142,23 @@ impl Connection {
             Notice::Newest { symbol, id } => self.watch.newest(*symbol, *id, self.origin.elapsed()),
         }
         matches!(notice, Notice::Acknowledged(_) | Notice::Refused(..))
+    }
+
+    /// What of `notices` answers for streams that are still wanted.
+    pub(super) fn answers(&self, notices: &[Notice]) -> Vec<Delivery> {
+        let (connection, received_at) = (self.id, self.slot.shared.now());
+        let is_wanted = |stream: &&Stream| self.have.contains(*stream) && !self.unwanted.contains(*stream);
+        let answers = notices.iter().filter_map(|notice| {
+            let (streams, granted) = match notice {
+                Notice::Acknowledged(streams) => (streams, true),
+                Notice::Refused(streams, _) => (streams, false),
+                _ => return None,
+            };
+            let streams: Vec<Stream> = streams.iter().filter(is_wanted).cloned().collect();
+            let answer = Answer { streams, granted };
+            (!answer.streams.is_empty()).then_some(Delivery::Answer { connection, answer, received_at })
+        });
+        answers.collect()
     }
 
     pub(super) fn name(&self, stream: &Stream) -> String {

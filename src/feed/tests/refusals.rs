@@ -193,3 +193,18 @@ async fn what_the_old_connection_lacks_does_not_keep_it() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_venue_answers_for_streams_is_told_as_entries() {
+    on_stage(async {
+        let mut scene = Setting::new(LIVE, 2).start();
+        let mut peer = scene.accept().await;
+        assert!(heard(&mut peer).await.is_some());
+        say(&mut peer, "ack S0:trades ELSE:trades").await;
+        assert_eq!(scene.next_of("granted").await, "granted true S0:trades", "of what is wanted alone");
+        say(&mut peer, "ack ELSE:trades").await;
+        say(&mut peer, "refuse S1:trades").await;
+        assert_eq!(scene.next_of("granted").await, "granted false S1:trades");
+    })
+    .await;
+}

@@ -179,6 +179,10 @@ pub(super) fn told(delivery: Delivery) -> String {
         Delivery::Time { .. } => "time".to_owned(),
         Delivery::Stopping { .. } => "stopping".to_owned(),
         Delivery::Wish { wish, .. } => format!("wish {} {}", wish.stream.native, wish.wanted),
+        Delivery::Answer { answer, .. } => {
+            let streams = answer.streams.iter().map(|one| format!(" {}:{}", one.native, one.channel.name()));
+            format!("granted {}{}", answer.granted, streams.collect::<String>())
+        }
         Delivery::Rules { .. } => "rules".to_owned(),
         Delivery::Past { past, .. } => format!("past {} {}", past.first, past.last),
         Delivery::Alarm { alarm, .. } => format!("alarm {}", alarm.what),
