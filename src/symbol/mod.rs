@@ -375,7 +375,9 @@ impl SymbolState {
             out.gaps.extend(self.outages.begin(channel, outage.cause, from).map(GapChange::Out));
         }
         self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
-        self.judge_after(plan, at, Heard::Outage, out);
+        // Rules read what may be missing, and nothing of fields.
+        let heard = if outage.cause.is_loss() { Heard::Outage } else { Heard::Other };
+        self.judge_after(plan, at, heard, out);
     }
 
     /// A tick of the channel came in again, at that time.
