@@ -7,7 +7,7 @@ use super::journal::tape_key;
 use crate::actors::work::ShareResult;
 use crate::config::limits::BLOCK_WINDOWS;
 use crate::schema::feeds::Feed;
-use crate::schema::rows::{Block, Head};
+use crate::schema::rows::{Block, Head, RECOVERED_PARTS};
 use crate::schema::run::Run;
 use crate::schema::{Key, alerts, feeds, gaps, rules, symbols, ticks};
 use crate::store::{Batch, Family};
@@ -35,6 +35,8 @@ pub struct Checkpoint {
     pub chunks: Vec<(Vec<u8>, Vec<u8>)>,
     /// Blocks of windows whose rows are in here, too.
     pub superseded: Vec<Vec<u8>>,
+    /// Made by a recovery: its blocks stand beside those of the journal.
+    pub is_recovered: bool,
     /// Entries of the tape that nothing needs any more: the first, and the one behind the last.
     pub past: Option<(u64, u64)>,
 }
@@ -64,7 +66,8 @@ impl Checkpoint {
         for key in &self.superseded {
             batch.delete(Family::Windows, key.clone());
         }
-        put_windows(&self.results, run.applied, &mut batch);
+        let first_part = if self.is_recovered { RECOVERED_PARTS } else { 0 };
+        put_windows(&self.results, (run.applied, first_part), &mut batch);
         for result in &self.results {
             if let Some((snapshot, _)) = &result.snapshot {
                 batch.put(Family::State, Key::default().u32(result.symbol).bytes(), snapshot.clone());
@@ -94,8 +97,12 @@ impl Checkpoint {
     }
 }
 
-/// Puts the windows of `results` into blocks, as of entry `number`; the blocks' keys.
-pub(super) fn put_windows(results: &[ShareResult], number: u64, batch: &mut Batch) -> Vec<Vec<u8>> {
+/// Puts the windows of `results` into blocks, as of entry `number`, numbered from `first_part` on; the blocks' keys.
+pub(super) fn put_windows(
+    results: &[ShareResult],
+    (number, first_part): (u64, u16),
+    batch: &mut Batch,
+) -> Vec<Vec<u8>> {
     let mut places: Vec<Place<'_>> = Vec::new();
     for result in results {
         let symbol = result.symbol;
@@ -116,7 +123,7 @@ pub(super) fn put_windows(results: &[ShareResult], number: u64, batch: &mut Batc
                 block.push(place.head.start, place.bytes);
             }
             let (window, symbol) = (places[0].head.window, places[0].symbol);
-            let part = u16::try_from(part).unwrap_or(u16::MAX);
+            let part = u16::try_from(part).unwrap_or(u16::MAX).saturating_add(first_part);
             let (key, value) = block.take(window, symbol, number, part);
             keys.push(key.clone());
             batch.put(Family::Windows, key, value);

@@ -115,7 +115,7 @@ impl Journal {
         if let Some((key, value)) = chunk_of(epoch).take() {
             batch.put(Family::Tape, key, value);
         }
-        self.blocks.extend(put_windows(results, applied, &mut batch));
+        self.blocks.extend(put_windows(results, (applied, 0), &mut batch));
         for result in results {
             put_findings(result, &mut batch);
         }

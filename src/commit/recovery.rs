@@ -1,8 +1,8 @@
 //! Recovery of a live run that ended without a checkpoint: its snapshots, and the tape behind them.
 //!
-//! What was committed is applied again, symbol by symbol, and made a checkpoint. Emissions come out as they did, so what
-//! is in the database already is written over with the same. What a backfill revised was committed with the entry that
-//! brought it, and is left as it is.
+//! What was committed is applied again, symbol by symbol, and made a checkpoint. Emissions come out as they did, and stand
+//! beside the same that are in the database already. What a backfill revised was committed with the entry that brought it,
+//! and is left as it is.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,7 +89,7 @@ pub fn recover(
     }
     let (mut faults, mut new_faults) = (Vec::new(), Vec::new());
     let known = quarantine::stored(&**store)?;
-    let mut checkpoint = Checkpoint::default();
+    let mut checkpoint = Checkpoint { is_recovered: true, ..Checkpoint::default() };
     let mut said: Vec<(Symbol, Judged)> = Vec::new();
     for (number, entries) in shares {
         let symbol = joined

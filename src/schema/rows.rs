@@ -24,6 +24,10 @@ const VERSION: u8 = 1;
 const CARRIED: u8 = 1;
 const UNTIL: u8 = 2;
 
+/// The first part of what a recovery writes. Its entry is that of the journal's last epoch, whose blocks stay: they may
+/// have a window that a backfill revised, which a recovery has as it was before.
+pub const RECOVERED_PARTS: u16 = 0x8000;
+
 /// One emission of a window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {

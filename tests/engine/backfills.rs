@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use feeds::recording::Past;
 use feeds::time::SECOND;
+use feeds::venues::by_id;
 use tapedeck::clock;
 use tapedeck::config::{Config, WindowSpec};
 use tapedeck::feed::ConnectionStatus;
+use tapedeck::feed::delivery::Delivery;
 use tapedeck::live::Deck;
 use tapedeck::live::recorder::Recorder;
 use tapedeck::live::service::{self, Service};
@@ -19,8 +22,9 @@ use tapedeck::replay::stop::Stop;
 use tapedeck::store::{Batch, Family, Scan, Store, StoreError};
 use tapedeck::tape::Cut;
 
-use crate::live::{exchange, live_options, recording};
-use crate::made::config;
+use crate::live::{Connection, exchange, live_options, recording};
+use crate::made::{capture_trade, config, native_of};
+use crate::recovery::{died, options as recovery_options};
 use crate::support::{assert_same, dump_of, dumped, lines, memory, options, run};
 
 /// Under which windows are final before what they lack can have been asked for.
@@ -130,4 +134,39 @@ fn a_window_in_a_checkpoint_that_is_being_written_is_revised_too() {
         assert_same(&dumped(&store), &live, "the replay");
     }
     assert!(read > 0, "no window was read back");
+}
+
+/// A trade at 100 ms of a second from `START`, then one at 3 s, so that the first's window is final; between them two ids
+/// are missing, of which the venue has one, in that window.
+fn deliveries_with_a_backfill() -> Vec<Delivery> {
+    const START: i64 = 1_790_000_000 * SECOND;
+    let venue = by_id("binance").unwrap();
+    let trade = |id, at| {
+        let line = capture_trade(0, id, START + at, START + at + SECOND / 100);
+        let space = line.iter().position(|byte| *byte == b' ').unwrap();
+        (START + at + SECOND / 100, line[space + 1..].trim_ascii_end().to_vec())
+    };
+    let (mut connection, opened) = Connection::open(1, venue, START);
+    let frames = connection.frames(&[trade(10, SECOND / 10), trade(13, 3 * SECOND)]);
+    let time = (START + SECOND / 5) / 1_000_000;
+    let body = format!(r#"[{{"id":11,"price":"9.00","qty":"5","time":{time},"isBuyerMaker":true}}]"#);
+    let past = Past { venue: venue.id().to_owned(), native: native_of(0), first: 11, last: 12, body };
+    vec![opened, frames, Delivery::Past { past, received_at: START + 4 * SECOND }]
+}
+
+/// The window is emitted once more by recovery, as it was before.
+#[test]
+fn what_a_backfill_revised_is_there_after_a_crash() {
+    let windows = |store: &Arc<dyn Store>| {
+        lines(&dumped(store), "window,1s,").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let options = recovery_options(i64::MAX, Cut::Adaptive);
+    let store = died(deliveries_with_a_backfill(), &options, false);
+    let before = windows(&store);
+    let [first, ..] = &before[..] else { panic!("no window was final") };
+    assert!(first.contains("Z,1,gap|backfilled,") && first.contains("trades=2"), "{first}");
+    for _ in 0..2 {
+        Deck::start(&store, &options, None).unwrap().stop().unwrap();
+        assert_eq!(windows(&store)[..before.len()], before);
+    }
 }
