@@ -3,7 +3,7 @@
 //! A recording is not merged with anything: two sockets can feed one symbol, and only the recording has the order in
 //! which their frames came to the tape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
@@ -45,9 +45,13 @@ pub struct Recorded {
     line: Vec<u8>,
     lines: u64,
     connections: BTreeMap<u32, Connection>,
+    /// Open, and of venues that are not known: they have been complained of.
+    unknown: BTreeSet<u32>,
     intake: Intake,
     /// An entry that did not fit the batch before.
     held: Option<Vec<u8>>,
+    /// Why nothing more can be read, to be told behind what gathered.
+    failed: Option<SourceError>,
     control: u64,
     complaints: Vec<Complaint>,
     complaints_kept: usize,
@@ -111,7 +115,9 @@ impl Recorded {
             line: Vec::new(),
             lines: 0,
             connections: BTreeMap::new(),
+            unknown: BTreeSet::new(),
             held: None,
+            failed: None,
             control: 0,
             complaints: Vec::new(),
             complaints_kept: 0,
@@ -147,9 +153,14 @@ impl Recorded {
     /// The next batch; `None` after the last.
     pub(super) fn next(&mut self) -> Result<Option<Batch>, SourceError> {
         let mut gathered: Option<(u32, Decoded)> = None;
-        while !self.stopped {
-            if !self.fetch()? {
-                break;
+        while !self.stopped && self.failed.is_none() {
+            match self.fetch() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
             let line = std::mem::take(&mut self.line);
             let taken = self.take(&line, &mut gathered);
@@ -178,7 +189,7 @@ impl Recorded {
                 let batch = Intake::nothing(clock::stamp());
                 self.attach(batch).map(Some)
             }
-            None => Ok(None),
+            None => self.failed.take().map_or(Ok(None), Err),
         }
     }
 
@@ -299,12 +310,14 @@ impl Recorded {
     /// A part begins: connections of parts that are not here are taken up.
     fn begin(&mut self, line: &[u8], gathering: bool) -> Taken {
         let Ok(header) = Header::read(line) else { return Taken::Gathered };
-        let missing = header.connections.iter().find(|open| !self.connections.contains_key(&open.number));
+        let is_missing = |number| !self.connections.contains_key(number) && !self.unknown.contains(number);
+        let missing = header.connections.iter().find(|open| is_missing(&open.number));
         match missing {
             Some(_) if gathering => Taken::Later,
             Some(open) => {
                 // The line comes again until all of them are open.
                 self.held = Some(line.to_vec());
+                self.line = line.to_vec();
                 self.open_connection(open.number, &open.opened)
             }
             None => {
@@ -321,6 +334,7 @@ impl Recorded {
             Content::Opened(opened) => return self.open_connection(entry.connection, opened),
             Content::Closed(why) => {
                 let mut rest = Box::new(Output::default());
+                self.unknown.remove(&entry.connection);
                 if let Some(mut closed) = self.connections.remove(&entry.connection) {
                     closed.session.finish(&mut rest);
                 }
@@ -353,6 +367,7 @@ impl Recorded {
 
     fn open_connection(&mut self, number: u32, opened: &Opened) -> Taken {
         let Some(venue) = by_id(&opened.venue) else {
+            self.unknown.insert(number);
             self.complain("a connection of a venue that is not known");
             return Taken::Gathered;
         };

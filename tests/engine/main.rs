@@ -33,6 +33,9 @@ mod fields;
 /// Streams that were granted and bring nothing.
 mod granted;
 
+/// Recordings that are cut, written by hand, or begin with a later part.
+mod recordings;
+
 /// A live run on every simulated exchange at once.
 mod exchanges;
 
