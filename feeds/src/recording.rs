@@ -11,6 +11,12 @@
 //! {"tapedeck_recording":2,"part":1,"connections":[],"run":1700000000000000001,"judged":true}
 //! ```
 //!
+//! A later part can be read without those before it. A connection that is open there is
+//! `{"number":…,"venue":…,"address":…,"granted":[…],"unwanted":[…]}`: the streams, `{"native":…,"channel":…}`, that the
+//! venue has granted it, and those that are not wanted of it any more; either may be missing if there are none. The
+//! rules in force, if any were given, are repeated as the first entry behind the line. To who has read the part before,
+//! neither says anything new.
+//!
 //! Each further line is an entry, five parts with one space between them and `\n` behind them:
 //!
 //! ```text
@@ -41,6 +47,7 @@
 //! A line without its line feed was cut by a crash. Version 1, of one connection, was never released.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +84,41 @@ pub struct OpenConnection {
     /// Whose and where.
     #[serde(flatten)]
     pub opened: Opened,
+    /// The streams that it was granted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub granted: BTreeSet<Stream>,
+    /// The streams that are not wanted of it any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unwanted: BTreeSet<Stream>,
+}
+
+impl OpenConnection {
+    /// One that has just been opened.
+    #[must_use]
+    pub fn new(number: u32, opened: Opened) -> OpenConnection {
+        OpenConnection { number, opened, granted: BTreeSet::new(), unwanted: BTreeSet::new() }
+    }
+
+    /// The venue has granted it streams, or refused them.
+    pub fn answer(&mut self, answer: &Answer) {
+        for stream in &answer.streams {
+            if answer.granted {
+                self.granted.insert(stream.clone());
+            } else {
+                self.granted.remove(stream);
+            }
+        }
+    }
+
+    /// A stream is not wanted of it any more, or is again: then it has yet to be granted again.
+    pub fn wish(&mut self, wish: &Wish) {
+        self.granted.remove(&wish.stream);
+        if wish.wanted {
+            self.unwanted.remove(&wish.stream);
+        } else {
+            self.unwanted.insert(wish.stream.clone());
+        }
+    }
 }
 
 /// Whose a connection is, and where.
@@ -386,9 +428,32 @@ mod tests {
     }
 
     #[test]
+    fn a_header_has_what_open_connections_were_granted_and_what_is_not_wanted_of_them() {
+        let [one, other, third] = ["A", "B", "C"].map(|native| Stream::new(native, Channel::Trades));
+        let opened = Opened { venue: "here".to_owned(), address: "ws://x/y".to_owned() };
+        let mut open = OpenConnection::new(3, opened);
+        let answer = |streams: &[&Stream], granted| Answer {
+            streams: streams.iter().copied().cloned().collect(),
+            granted,
+        };
+        open.answer(&answer(&[&one, &other, &third], true));
+        open.answer(&answer(&[&third], false));
+        for (stream, wanted) in [(&other, false), (&one, false), (&one, true)] {
+            open.wish(&Wish { stream: stream.clone(), wanted });
+        }
+        open.answer(&answer(&[&one], true));
+        let header =
+            Header { tapedeck_recording: VERSION, part: 2, connections: vec![open], run: 5, judged: true };
+        let line = header.line();
+        let expected = r#"[{"number":3,"venue":"here","address":"ws://x/y","granted":[{"native":"A","channel":"trades"}],"unwanted":[{"native":"B","channel":"trades"}]}]"#;
+        assert!(String::from_utf8(line.clone()).unwrap().contains(expected));
+        assert_eq!(Header::read(&line), Ok(header));
+    }
+
+    #[test]
     fn the_bytes_of_version_two() {
         let opened = Opened { venue: "here".to_owned(), address: "ws://x/y".to_owned() };
-        let connections = vec![OpenConnection { number: 3, opened: opened.clone() }];
+        let connections = vec![OpenConnection::new(3, opened.clone())];
         let header = Header { tapedeck_recording: VERSION, part: 2, connections, run: 5, judged: true };
         let mut bytes = header.line();
         assert!(bytes.starts_with(BEGINS));

@@ -48,7 +48,9 @@ pub struct Recorder {
     part_bytes: usize,
     part_began: Nanos,
     flushed: Nanos,
-    open: BTreeMap<u32, Opened>,
+    open: BTreeMap<u32, OpenConnection>,
+    /// The rules in force, if any were given.
+    rules: Option<String>,
 }
 
 impl Recorder {
@@ -88,6 +90,7 @@ impl Recorder {
             part_began: now,
             flushed: now,
             open: BTreeMap::new(),
+            rules: None,
         };
         recorder.put_header();
         Ok(recorder)
@@ -98,12 +101,12 @@ impl Recorder {
     /// # Errors
     /// If the folder cannot be written any more.
     pub fn put(&mut self, number: u64, delivery: &Delivery) -> Result<(), RecordError> {
+        self.note(delivery);
         let entry = |received_at, connection, content| Entry { number, received_at, connection, content };
         let now = match delivery {
             Delivery::Opened { connection, venue, address, received_at } => {
                 let opened = Opened { venue: venue.id().to_owned(), address: address.clone() };
-                entry(*received_at, connection.0, Content::Opened(opened.clone())).encode(&mut self.buffer);
-                self.open.insert(connection.0, opened);
+                entry(*received_at, connection.0, Content::Opened(opened)).encode(&mut self.buffer);
                 *received_at
             }
             Delivery::Frames(decoded) => {
@@ -116,7 +119,6 @@ impl Recorder {
             Delivery::Closed { connection, why, received_at, .. } => {
                 let content = Content::Closed(Cow::Borrowed(why.as_bytes()));
                 entry(*received_at, connection.0, content).encode(&mut self.buffer);
-                self.open.remove(&connection.0);
                 *received_at
             }
             Delivery::Alarm { connection, alarm, received_at } => {
@@ -149,7 +151,36 @@ impl Recorder {
                 *received_at
             }
         };
-        self.hand_on(now)
+        self.hand_on(number, now)
+    }
+
+    /// Keeps what a part says of those before it.
+    fn note(&mut self, delivery: &Delivery) {
+        match delivery {
+            Delivery::Opened { connection, venue, address, .. } => {
+                let opened = Opened { venue: venue.id().to_owned(), address: address.clone() };
+                self.open.insert(connection.0, OpenConnection::new(connection.0, opened));
+            }
+            Delivery::Closed { connection, .. } => {
+                self.open.remove(&connection.0);
+            }
+            Delivery::Wish { connection, wish, .. } => {
+                if let Some(open) = self.open.get_mut(&connection.0) {
+                    open.wish(wish);
+                }
+            }
+            Delivery::Answer { connection, answer, .. } => {
+                if let Some(open) = self.open.get_mut(&connection.0) {
+                    open.answer(answer);
+                }
+            }
+            Delivery::Rules { text, .. } => self.rules = Some(text.clone()),
+            Delivery::Frames(_)
+            | Delivery::Alarm { .. }
+            | Delivery::Past { .. }
+            | Delivery::Time { .. }
+            | Delivery::Stopping { .. } => {}
+        }
     }
 
     /// Records that the run was stopped on purpose, and waits until all is on disk.
@@ -162,7 +193,7 @@ impl Recorder {
         self.finish()
     }
 
-    fn hand_on(&mut self, now: Nanos) -> Result<(), RecordError> {
+    fn hand_on(&mut self, number: u64, now: Nanos) -> Result<(), RecordError> {
         let second_is_over = now.saturating_sub(self.flushed) >= SECOND;
         if self.buffer.len() >= BUFFER_BYTES || second_is_over {
             self.send_buffer()?;
@@ -178,17 +209,20 @@ impl Recorder {
             self.send(Order::Rotate)?;
             (self.part, self.part_bytes, self.part_began) = (self.part + 1, 0, now);
             self.put_header();
+            if let Some(rules) = &self.rules {
+                // A part that is replayed alone is judged by them.
+                let content = Content::Rules(Cow::Borrowed(rules));
+                Entry { number, received_at: now, connection: 0, content }.encode(&mut self.buffer);
+            }
         }
         Ok(())
     }
 
     fn put_header(&mut self) {
-        let connections =
-            self.open.iter().map(|(&number, opened)| OpenConnection { number, opened: opened.clone() });
         let header = Header {
             tapedeck_recording: VERSION,
             part: self.part,
-            connections: connections.collect(),
+            connections: self.open.values().cloned().collect(),
             run: self.run,
             judged: self.judged,
         };

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use feeds::formats::MAX_FRAME_BYTES;
 use feeds::frame::{Frame, FrameCounts, FrameError, FrameKind};
 use feeds::outage::Attention;
-use feeds::recording::{self, BEGINS, Content, Entry, Header, Opened};
+use feeds::recording::{self, Answer, BEGINS, Content, Entry, Header, OpenConnection, Opened, Wish};
 use feeds::symbol::SymbolTable;
 use feeds::venue::{Output, Session};
 use feeds::venues::by_id;
@@ -318,13 +318,26 @@ impl Recorded {
                 // The line comes again until all of them are open.
                 self.held = Some(line.to_vec());
                 self.line = line.to_vec();
-                self.open_connection(open.number, &open.opened)
+                let taken = self.open_connection(open.number, &open.opened);
+                self.take_up(open);
+                taken
             }
             None => {
                 self.control += 1;
                 Taken::Gathered
             }
         }
+    }
+
+    /// What a connection was granted, and what is not wanted of it, in parts that are not here. None of it is an entry.
+    fn take_up(&mut self, open: &OpenConnection) {
+        let (connection, received_at) = (ConnectionId(open.number), 0);
+        for stream in open.unwanted.iter().cloned() {
+            let wish = Wish { stream, wanted: false };
+            self.intake.accept(Delivery::Wish { connection, wish, received_at }, clock::stamp());
+        }
+        let answer = Answer { streams: open.granted.iter().cloned().collect(), granted: true };
+        self.intake.accept(Delivery::Answer { connection, answer, received_at }, clock::stamp());
     }
 
     fn other(&mut self, entry: &Entry<'_>) -> Taken {

@@ -1,15 +1,27 @@
-//! Recordings that are not whole: cut in the middle of a compressed frame, or of a venue that is not known.
+//! Recordings that are not whole: cut in the middle of a compressed frame, of a venue that is not known, or without the
+//! parts before.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use feeds::live::{Channel, Stream};
+use feeds::recording::{Answer, Wish};
+use feeds::time::SECOND;
+use feeds::venues::by_id;
+use tapedeck::clock;
+use tapedeck::config::RulesSpec;
+use tapedeck::feed::delivery::{ConnectionId, Delivery};
 use tapedeck::replay::{Ending, ReplayOptions, Report};
+use tapedeck::schema::gaps::{self, Missing};
 use tapedeck::source::SourceError;
+use tapedeck::store::{Family, Store};
+use tapedeck::symbol::outages::Cause;
 use tapedeck::tape::Cut;
 
-use crate::live::{deliveries, live_options, recording, run_live};
-use crate::made::config;
-use crate::support::{assert_same, dumped, memory, options, run};
+use crate::live::{Connection, deliveries, live_options, recording, run_live};
+use crate::made::{capture_trade, config, native_of};
+use crate::support::{assert_same, dump_of, dumped, lines, memory, options, run};
 
 /// What the replay of these files says, and its dump.
 fn replayed(files: &[PathBuf]) -> (Report, String) {
@@ -86,4 +98,75 @@ fn a_connection_of_an_unknown_venue_is_complained_of_once_and_what_is_behind_it_
     assert_eq!(report.complaints_in_all, 3, "{why:?}");
     let count = |what: &str| why.iter().filter(|why| why.contains(what)).count();
     assert_eq!((count("a venue that is not known"), count("that is not open")), (1, 2), "{why:?}");
+}
+
+const START: i64 = 1_700_000_000 * SECOND;
+
+/// A trade of each of two symbols in each of these seconds.
+fn trades(seconds: std::ops::Range<i64>) -> Vec<(i64, Vec<u8>)> {
+    let of_both = seconds.flat_map(|second| [(0, second), (1, second)]);
+    let lines = of_both.map(|(symbol, second)| {
+        let time = START + second * SECOND;
+        let line = capture_trade(symbol, u64::try_from(second).unwrap(), time, time);
+        let space = line.iter().position(|byte| *byte == b' ').unwrap();
+        (time, line[space + 1..].trim_ascii_end().to_vec())
+    });
+    lines.collect()
+}
+
+fn answer(streams: Vec<Stream>, received_at: i64) -> Delivery {
+    let answer = Answer { streams, granted: true };
+    Delivery::Answer { connection: ConnectionId(2), answer, received_at }
+}
+
+/// The symbols of which trades are missing because a connection ended.
+fn ends(store: &Arc<dyn Store>) -> Vec<u32> {
+    let pairs = store.scan(Family::Gaps, &[], None).map(|pair| pair.unwrap());
+    let stretches = pairs.filter_map(|(key, value)| match gaps::decode(&key, &value).unwrap() {
+        (symbol, Missing::Stretch(stretch)) => (stretch.cause == Cause::Connection).then_some(symbol),
+        _ => None,
+    });
+    stretches.collect()
+}
+
+/// What was told before a part begins is told again where it does: by which rules is judged, what was granted, and what is
+/// not wanted.
+#[test]
+fn a_later_part_alone_has_its_rules_and_what_its_connections_carry() {
+    let folder = tempfile::tempdir().unwrap();
+    let binance = by_id("binance").unwrap();
+    let (mut connection, opened) = Connection::open(1, binance, START);
+    // It is to bring the same, and does not yet; one of the streams is not wanted of it any more.
+    let (_, other) = Connection::open(2, binance, START);
+    let streams = [0, 1].map(|symbol| Stream::new(native_of(symbol), Channel::Trades));
+    let wish = Wish { stream: streams[1].clone(), wanted: false };
+    let wish = Delivery::Wish { connection: ConnectionId(2), wish, received_at: START };
+    // An answer about nothing changes nothing; a part ends by its time.
+    let later = answer(Vec::new(), clock::wall() + 7_200 * SECOND);
+    let before = connection.frames(&trades(1..20));
+    let behind = connection.frames(&trades(20..40));
+    let deliveries = vec![
+        opened,
+        other,
+        wish,
+        answer(streams.to_vec(), START),
+        before,
+        later,
+        behind,
+        Delivery::Time { received_at: START + 45 * SECOND },
+        connection.close(START + 46 * SECOND),
+    ];
+    let live = run_live(folder.path(), deliveries, &live_options(2, Cut::Adaptive));
+    let parts = recording(folder.path());
+    assert_eq!(parts.len(), 2);
+    // As a replay does with the configuration of a recording that has rules.
+    let mut windows_only = config(true);
+    windows_only.rules = RulesSpec::default();
+    let replay = ReplayOptions { config: windows_only, ..options() };
+    assert_same(&dump_of(&parts, &replay), &dumped(&live), "all parts");
+    let second = memory();
+    run(&second, &parts[1..], &replay);
+    let alerts = dumped(&second);
+    assert!(lines(&alerts, "alert,").iter().any(|line| line.contains(",quiet,")), "{alerts}");
+    assert_eq!((ends(&live), ends(&second)), (vec![1], vec![1]));
 }
