@@ -1,6 +1,8 @@
 //! What is decided about alerts in one order, behind all symbols: rules over several of them, silences, inhibition.
 //!
 //! It hears of what the symbols' judges exported by entry and symbol, so what it says depends on no thread and no epoch.
+//! Whether an alert is inhibited is decided when all that its entry made fire is known: the order of rules and symbols
+//! says nothing about it. What ends in that entry inhibits what came before its end.
 //!
 //! # Bytes
 //! Version 2 (1 is read); the number of the book u64; each rule over several symbols ([`super::crossing`]); the episodes that are
@@ -27,6 +29,14 @@ struct Standing {
     symbol: String,
     is_firing: bool,
     suppressed: Option<String>,
+}
+
+impl Standing {
+    /// The episode of this alert, which is not known to be kept quiet.
+    fn of(alert: &Alert) -> Standing {
+        let is_firing = alert.state == State::Firing;
+        Standing { rule: alert.rule.clone(), symbol: alert.symbol.clone(), is_firing, suppressed: None }
+    }
 }
 
 /// See the module.
@@ -94,8 +104,13 @@ impl Dispatch {
         // What one symbol said of one entry is in order already: stable.
         events.sort_by(|a, b| (a.0, a.2 == 3, a.1, a.2).cmp(&(b.0, b.2 == 3, b.1, b.2)));
         let mut alerts = Vec::new();
+        let mut new = Vec::new();
+        let mut in_hand = None;
         for (number, symbol, _, received_at, event) in events {
-            let mut new = Vec::new();
+            if in_hand.is_some_and(|in_hand| in_hand != number) {
+                self.settle(&mut new, &mut alerts);
+            }
+            in_hand = Some(number);
             match event {
                 Event::Rules(book) => self.replace(book, number, &mut new),
                 Event::Told(alert) => new.push(*alert),
@@ -106,12 +121,33 @@ impl Dispatch {
                     self.hear(symbol, &News::Watermark(at), (number, received_at), &mut new)
                 }
             }
-            for mut alert in new {
-                self.suppress(&mut alert);
-                alerts.push(alert);
+        }
+        self.settle(&mut new, &mut alerts);
+        alerts
+    }
+
+    /// Decides about the alerts of one entry, in their order, when all of them are known.
+    fn settle(&mut self, new: &mut Vec<Alert>, out: &mut Vec<Alert>) {
+        let mut ends = BTreeMap::new();
+        for alert in &*new {
+            match alert.state {
+                State::Pending => {}
+                // It keeps others quiet that are before it in the log, too.
+                State::Firing => {
+                    self.standing.entry(alert.id).or_insert_with(|| Standing::of(alert)).is_firing = true
+                }
+                State::Resolved => {
+                    ends.insert(alert.id, alert.event_time);
+                }
             }
         }
-        alerts
+        for mut alert in new.drain(..) {
+            self.suppress(&mut alert, &ends);
+            out.push(alert);
+        }
+        for id in ends.keys() {
+            self.standing.remove(id);
+        }
     }
 
     fn hear(&mut self, symbol: &str, news: &News<'_>, at: (u64, Option<Nanos>), out: &mut Vec<Alert>) {
@@ -135,27 +171,22 @@ impl Dispatch {
         self.book = Some(Arc::clone(book));
     }
 
-    /// Notes what the episode has come to, and whether people are to be told.
-    fn suppress(&mut self, alert: &mut Alert) {
-        alert.suppressed = match (alert.state, self.standing.get(&alert.id)) {
-            // Who was not told that it fires is not told that it ends.
-            (State::Resolved, Some(standing)) => standing.suppressed.clone(),
-            _ => self.reason(alert),
-        };
+    /// Notes what the episode has come to, and whether people are to be told. `ends` are those of the same entry.
+    fn suppress(&mut self, alert: &mut Alert, ends: &BTreeMap<AlertId, Nanos>) {
         if alert.state == State::Resolved {
-            self.standing.remove(&alert.id);
+            // Who was not told that it fires is not told that it ends.
+            alert.suppressed = match self.standing.get(&alert.id) {
+                Some(standing) => standing.suppressed.clone(),
+                None => self.reason(alert, ends),
+            };
             return;
         }
-        let standing = Standing {
-            rule: alert.rule.clone(),
-            symbol: alert.symbol.clone(),
-            is_firing: alert.state == State::Firing,
-            suppressed: alert.suppressed.clone(),
-        };
-        self.standing.insert(alert.id, standing);
+        alert.suppressed = self.reason(alert, ends);
+        let standing = self.standing.entry(alert.id).or_insert_with(|| Standing::of(alert));
+        standing.suppressed.clone_from(&alert.suppressed);
     }
 
-    fn reason(&self, alert: &Alert) -> Option<String> {
+    fn reason(&self, alert: &Alert, ends: &BTreeMap<AlertId, Nanos>) -> Option<String> {
         let spec = self.book.as_ref()?.spec();
         let (rule, symbol, at) = (alert.rule.as_str(), alert.symbol.as_str(), alert.event_time);
         let silence = spec
@@ -166,11 +197,16 @@ impl Dispatch {
             return Some(format!("silence:{}", silence.name));
         }
         for inhibition in spec.inhibitions.iter().filter(|it| it.target.matches(rule, symbol)) {
+            // Two that are both would keep each other quiet, and nobody were told.
+            let is_source = inhibition.source.matches(rule, symbol);
             let inhibits = |(id, standing): &(&AlertId, &Standing)| {
+                let (rule_of, symbol_of) = (&standing.rule, &standing.symbol);
                 standing.is_firing
                     && **id != alert.id
-                    && inhibition.source.matches(&standing.rule, &standing.symbol)
-                    && are_equal(inhibition.equal, &standing.symbol, symbol)
+                    && ends.get(id).is_none_or(|end| at < *end)
+                    && inhibition.source.matches(rule_of, symbol_of)
+                    && !(is_source && inhibition.target.matches(rule_of, symbol_of))
+                    && are_equal(inhibition.equal, symbol_of, symbol)
             };
             if let Some((_, source)) = self.standing.iter().find(inhibits) {
                 return Some(format!("inhibited:{}", source.rule));

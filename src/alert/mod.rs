@@ -6,6 +6,8 @@
 mod crossing;
 mod deadlines;
 pub mod dispatch;
+#[cfg(test)]
+mod dispatch_tests;
 pub mod episode;
 mod facts;
 mod history;

@@ -104,22 +104,28 @@ impl Stage {
             What::Silence(symbol) => self.apply(number, symbol, &out(Cause::Silence)),
             What::Clock => {
                 let symbols: Vec<Symbol> = self.states.keys().cloned().collect();
-                for symbol in symbols {
-                    self.apply(number, &symbol, &Entry::Clock(Strike { frontier: at, received_at }));
-                }
+                let strike = Entry::Clock(Strike { frontier: at, received_at });
+                let said =
+                    symbols.iter().map(|symbol| (symbol.as_str(), self.judged(number, symbol, &strike)));
+                let said = said.collect();
+                self.alerts.extend(self.dispatch.take(said, &[]));
             }
         }
     }
 
     fn apply(&mut self, number: u64, symbol: &Symbol, entry: &Entry) {
+        let said = vec![(symbol.as_str(), self.judged(number, symbol, entry))];
+        self.alerts.extend(self.dispatch.take(said, &[]));
+    }
+
+    fn judged(&mut self, number: u64, symbol: &Symbol, entry: &Entry) -> Judged {
         let state = self.states.entry(symbol.clone()).or_insert_with(|| {
             let state = SymbolState::new(&self.plan, DuplicateKey::None, DuplicateKey::None);
             state.ruled(symbol, self.plan.books.get(BOOK))
         });
         let mut out = Outcomes::default();
         state.apply(&self.plan, number, entry, &mut out);
-        let said: Vec<(&str, Judged)> = vec![(symbol.as_str(), out.judged)];
-        self.alerts.extend(self.dispatch.take(said, &[]));
+        out.judged
     }
 }
 
