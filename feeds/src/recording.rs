@@ -30,6 +30,8 @@
 //!   - `f` a frame of text without `\r`, `\n` or backslash in it: the bytes as received
 //!   - `e` a frame with other bytes: `\n` for a line feed, `\r` for a carriage return, `\\` for a backslash
 //!   - `o` the connection was opened: `{"venue":…,"address":…}`; `c` it was closed: why
+//!   - `b` the connection broke off: closed, too, but nothing that its session still had is on the tape, because frames
+//!     were lost behind those that are here, or the session itself: why
 //!   - `t` time passed and nothing came
 //!   - `a` an alarm: `{"native":…,"channel":…,"since":…,"what":…}`; `native` and `channel` if it is about one stream,
 //!     `since` when that was last heard
@@ -198,6 +200,8 @@ pub enum Content<'a> {
     Opened(Opened),
     /// It was closed: why.
     Closed(Cow<'a, [u8]>),
+    /// It broke off: why. What its session still had is not on the tape.
+    BrokenOff(Cow<'a, [u8]>),
     /// Time passed and nothing came.
     Time,
     /// An alarm.
@@ -248,6 +252,7 @@ impl Entry<'_> {
                 (b'o', &json)
             }
             Content::Closed(why) => (b'c', why),
+            Content::BrokenOff(why) => (b'b', why),
             Content::Time => (b't', b""),
             Content::Alarm(alarm) => {
                 json = serde_json::to_vec(alarm).unwrap_or_default();
@@ -316,6 +321,7 @@ pub fn decode(line: &[u8]) -> Result<Entry<'_>, &'static str> {
             serde_json::from_slice(&unescaped(text)?).map_err(|_| "no venue and address of a connection")?,
         ),
         b"c" => Content::Closed(unescaped(text)?),
+        b"b" => Content::BrokenOff(unescaped(text)?),
         b"t" => Content::Time,
         b"a" => Content::Alarm(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no text of an alarm")?),
         b"w" => Content::Wish(serde_json::from_slice(&unescaped(text)?).map_err(|_| "no stream of a wish")?),
@@ -400,6 +406,7 @@ mod tests {
             bytes().prop_map(|b| Content::Frame(Cow::Owned(b))),
             opened.prop_map(Content::Opened),
             bytes().prop_map(|b| Content::Closed(Cow::Owned(b))),
+            bytes().prop_map(|b| Content::BrokenOff(Cow::Owned(b))),
             alarm.prop_map(Content::Alarm),
             wish.prop_map(Content::Wish),
             answer.prop_map(Content::Answer),
@@ -465,6 +472,7 @@ mod tests {
             Content::Opened(opened),
             Content::Frame(Cow::Borrowed(b"{\"a\": 1}")),
             Content::Frame(Cow::Borrowed(b"a\nb\\c")),
+            Content::BrokenOff(Cow::Borrowed(b"lost")),
             Content::Time,
             Content::Stopping,
             Content::Stop,
@@ -473,6 +481,7 @@ mod tests {
         }
         let expected = "7 1700000000000000001 3 o {\"venue\":\"here\",\"address\":\"ws://x/y\"}\n\
             7 1700000000000000001 3 f {\"a\": 1}\n7 1700000000000000001 3 e a\\nb\\\\c\n\
+            7 1700000000000000001 3 b lost\n\
             7 1700000000000000001 3 t \n7 1700000000000000001 3 q \n7 1700000000000000001 3 s \n";
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
         assert!(decode(b"7 1700000000000000001 3 z x").is_err() && decode(b"7 17 3 f x").is_err());

@@ -43,6 +43,9 @@ pub enum Delivery {
         received_at: Nanos,
         /// What its session still had (quotes that waited).
         rest: Box<Output>,
+        /// Its session had been given frames that were never delivered, or is gone: nothing says what it still had, and
+        /// `rest` is empty.
+        broken_off: bool,
     },
     /// Time has come so far; sent once a second, so that quiet symbols go on.
     Time {

@@ -95,8 +95,8 @@ async fn close_leftovers(slot: &Slot) {
     let leftovers = std::mem::take(&mut *lock(&slot.open));
     for connection in leftovers {
         let why = "its actor ended unexpectedly".to_owned();
-        let closed =
-            Delivery::Closed { connection, why, received_at: slot.shared.now(), rest: Box::default() };
+        let (received_at, rest) = (slot.shared.now(), Box::default());
+        let closed = Delivery::Closed { connection, why, received_at, rest, broken_off: true };
         let _ = slot.shared.deliveries.send(closed).await;
     }
 }

@@ -193,6 +193,7 @@ mod tests {
             why: String::new(),
             received_at: 9,
             rest: Box::default(),
+            broken_off: false,
         });
         last.look(&frames(7, 10, &[], vec![trade(0, "1")]));
         assert_eq!(last.all()[0].trades, 0, "it is closed");

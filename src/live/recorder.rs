@@ -116,8 +116,9 @@ impl Recorder {
                 }
                 decoded.frames.last().map_or(self.flushed, |frame| frame.received_at)
             }
-            Delivery::Closed { connection, why, received_at, .. } => {
-                let content = Content::Closed(Cow::Borrowed(why.as_bytes()));
+            Delivery::Closed { connection, why, received_at, broken_off, .. } => {
+                let why = Cow::Borrowed(why.as_bytes());
+                let content = if *broken_off { Content::BrokenOff(why) } else { Content::Closed(why) };
                 entry(*received_at, connection.0, content).encode(&mut self.buffer);
                 *received_at
             }

@@ -345,15 +345,8 @@ impl Recorded {
         let connection = ConnectionId(entry.connection);
         let delivery = match &entry.content {
             Content::Opened(opened) => return self.open_connection(entry.connection, opened),
-            Content::Closed(why) => {
-                let mut rest = Box::new(Output::default());
-                self.unknown.remove(&entry.connection);
-                if let Some(mut closed) = self.connections.remove(&entry.connection) {
-                    closed.session.finish(&mut rest);
-                }
-                let why = String::from_utf8_lossy(why).into_owned();
-                Delivery::Closed { connection, why, received_at: entry.received_at, rest }
-            }
+            Content::Closed(why) => self.close(entry, why, false),
+            Content::BrokenOff(why) => self.close(entry, why, true),
             Content::Rules(text) => {
                 Delivery::Rules { text: text.to_string(), received_at: entry.received_at, answer: None }
             }
@@ -376,6 +369,18 @@ impl Recorded {
             }
         };
         Taken::Batch(Box::new(self.intake.accept(delivery, clock::stamp())))
+    }
+
+    fn close(&mut self, entry: &Entry<'_>, why: &[u8], broken_off: bool) -> Delivery {
+        let mut rest = Box::new(Output::default());
+        self.unknown.remove(&entry.connection);
+        if let Some(mut closed) = self.connections.remove(&entry.connection)
+            && !broken_off
+        {
+            closed.session.finish(&mut rest);
+        }
+        let (connection, why) = (ConnectionId(entry.connection), String::from_utf8_lossy(why).into_owned());
+        Delivery::Closed { connection, why, received_at: entry.received_at, rest, broken_off }
     }
 
     fn open_connection(&mut self, number: u32, opened: &Opened) -> Taken {

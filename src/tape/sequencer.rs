@@ -18,7 +18,7 @@ use super::pacer::Pacer;
 use super::received::Received;
 use super::staged::{Slot, Staged, Staging, What};
 use crate::config::limits::JUMP_MAX;
-use crate::source::{Batch, NewOutage, NewSymbol, Run};
+use crate::source::{Batch, NewSymbol, Run};
 use crate::symbol::SymbolState;
 use crate::symbol::outages::{Cause, Channels, Outage};
 use crate::window::Plan;
@@ -31,21 +31,23 @@ pub struct Sequencer {
     /// Entries up to here were applied by the run that is being resumed.
     pub(super) applied: u64,
     received: Received,
-    ticks: u64,
+    pub(super) ticks: u64,
+    /// Ticks of symbols that nobody announced.
+    pub(super) passed_over: u64,
     pub(super) numbers: FxHashMap<Symbol, u32>,
     pub(super) slots: Vec<Slot>,
     /// The number of the rulebook in force.
     pub(super) book: u32,
     /// The source's number of a symbol to ours.
-    of_source: Vec<u32>,
-    clock: Clock,
+    pub(super) of_source: Vec<u32>,
+    pub(super) clock: Clock,
     strikes: u64,
     pub(super) awake: Vec<u32>,
-    estimates: Estimates,
+    pub(super) estimates: Estimates,
     /// By file: the first of the files that its connection goes on from, which has its clock.
     connections: Vec<usize>,
     pub(super) epoch: Epoch,
-    staging: Staging,
+    pub(super) staging: Staging,
     touched: Vec<u32>,
     limit: u64,
     checkpoint_entries: u64,
@@ -64,6 +66,7 @@ impl Sequencer {
             applied,
             received: Received::default(),
             ticks: 0,
+            passed_over: 0,
             numbers: FxHashMap::default(),
             slots: Vec::new(),
             book: 0,
@@ -174,8 +177,10 @@ impl Sequencer {
                     }
                     batch_number = self.staging.open_batch(&ticks);
                 }
-                let source = batch.symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
-                let symbol = self.of_source[source];
+                let Some(symbol) = self.symbol_of(&batch.symbols, tick.symbol) else {
+                    self.pass_over();
+                    continue;
+                };
                 self.number(symbol, run, tick, batch_number, index as u32);
                 if self.next <= self.applied + 1 {
                     counted = index + 1;
@@ -235,42 +240,6 @@ impl Sequencer {
         self.next
     }
 
-    /// Trades that were missing, as one entry.
-    fn past(&mut self, ticks: Vec<Tick>, symbols: &[SymbolId]) {
-        if ticks.is_empty() {
-            return;
-        }
-        let ticks = Arc::new(ticks);
-        let batch_number = self.staging.open_batch(&ticks);
-        for (index, tick) in ticks.iter().enumerate() {
-            let source = symbols.get(tick.symbol.0 as usize).map_or(0, |id| id.0 as usize);
-            let symbol = self.of_source[source];
-            self.catch_up(symbol);
-            self.ticks += 1;
-            self.stage(symbol, What::Past(batch_number, index as u32));
-        }
-        self.next += 1;
-    }
-
-    /// An entry for the symbols of which ticks may be missing.
-    fn outage(&mut self, outage: &NewOutage) {
-        let connection = self.connection(outage.file);
-        // What came last may have been late: what is missing then happened longer ago than the offset says.
-        let behind = self.clock.offset(connection).max(self.estimates.of(connection).lag).unwrap_or(0);
-        let since = outage.after.map_or(Nanos::MIN, |after| after.saturating_sub(behind));
-        for &(symbol, channels) in &outage.symbols {
-            let symbol = self.of_source[symbol.0 as usize];
-            self.catch_up(symbol);
-            self.stage_outage(symbol, Outage { since, channels, cause: outage.cause });
-        }
-        self.next += 1;
-    }
-
-    pub(super) fn stage_outage(&mut self, symbol: u32, outage: Outage) {
-        let what = self.staging.outage(outage);
-        self.stage(symbol, what);
-    }
-
     /// Makes what has gathered an epoch.
     pub fn cut(&mut self, now: Instant) -> Epoch {
         // As long as a resumed run is behind its last checkpoint there is nothing to take a snapshot of. If it ends
@@ -321,6 +290,13 @@ impl Sequencer {
         self.of_source.push(number);
     }
 
+    /// The number of a symbol that a batch has its own number for; none if nobody announced it.
+    #[inline]
+    pub(super) fn symbol_of(&self, symbols: &[SymbolId], symbol: SymbolId) -> Option<u32> {
+        let source = symbols.get(symbol.0 as usize)?;
+        self.of_source.get(source.0 as usize).copied()
+    }
+
     fn arrived(&mut self, file: usize, ticks: usize, entered: Instant, decoded: Instant) {
         if ticks > 0 && self.next > self.applied {
             self.epoch.arrivals.push(Arrival { file, ticks: ticks as u64, entered, decoded });
@@ -353,7 +329,7 @@ impl Sequencer {
     }
 
     #[inline]
-    fn connection(&self, file: usize) -> usize {
+    pub(super) fn connection(&self, file: usize) -> usize {
         self.connections.get(file).copied().unwrap_or(file)
     }
 

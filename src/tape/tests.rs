@@ -212,3 +212,25 @@ proptest! {
         }
     }
 }
+
+/// What is left of a session that was given more than came to the tape may name symbols that nobody announced.
+#[test]
+fn ticks_of_symbols_that_nobody_announced_are_passed_over_and_count_for_no_other() {
+    let now = || -> Instant { clock::stamp().instant() };
+    let made =
+        |symbol| Made { symbol, file: 0, after: SECOND, behind: 0, timed: true, quote: false, offset: None };
+    for announced in [0, 1] {
+        let mut sequencer = Sequencer::new(plan(), Cut::Adaptive, u64::MAX, 1, 0);
+        let all = [made(0), made(9), made(0)];
+        let mut batch = batch(&all, false, &mut 0, &mut START.clone());
+        batch.new_symbols = (0..announced).map(new_symbol).collect();
+        // The second has a number that is no symbol of the batch's, the one of the past one that nobody announced.
+        batch.past = vec![tick(&made(3), 1, START)];
+        let never = |_: Epoch| -> Result<(), Infallible> { panic!("nothing is cut yet") };
+        assert_eq!(sequencer.push(batch, now, None, never), Ok(true));
+        assert_eq!(sequencer.ticks(), u64::from(2 * announced));
+        assert_eq!(sequencer.passed_over, u64::from(4 - 2 * announced));
+        let epoch = sequencer.cut(now());
+        assert!(epoch.shares.iter().all(|share| share.symbol < announced));
+    }
+}

@@ -67,7 +67,14 @@ impl Connection {
     pub(crate) fn close(mut self, received_at: i64) -> Delivery {
         let mut rest = Box::new(Output::default());
         self.session.finish(&mut rest);
-        Delivery::Closed { connection: self.id, why: "made\nup".to_owned(), received_at, rest }
+        let why = "made\nup".to_owned();
+        Delivery::Closed { connection: self.id, why, received_at, rest, broken_off: false }
+    }
+
+    /// It broke off: what its session has is lost.
+    pub(crate) fn break_off(self, received_at: i64) -> Delivery {
+        let (connection, why, rest) = (self.id, "lost".to_owned(), Box::default());
+        Delivery::Closed { connection, why, received_at, rest, broken_off: true }
     }
 }
 

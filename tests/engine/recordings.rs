@@ -1,5 +1,5 @@
-//! Recordings that are not whole: cut in the middle of a compressed frame, of a venue that is not known, or without the
-//! parts before.
+//! Recordings that are not whole: cut in the middle of a compressed frame, of a venue that is not known, without the
+//! parts before, or of connections that broke off.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -169,4 +169,48 @@ fn a_later_part_alone_has_its_rules_and_what_its_connections_carry() {
     let alerts = dumped(&second);
     assert!(lines(&alerts, "alert,").iter().any(|line| line.contains(",quiet,")), "{alerts}");
     assert_eq!((ends(&live), ends(&second)), (vec![1], vec![1]));
+}
+
+/// A quote that waits: it has no time of the exchange's, and no trade came before it.
+fn waiting_quote(symbol: &str) -> (i64, Vec<u8>) {
+    let quote = format!(
+        r#"{{"stream":"x@bookTicker","data":{{"u":9,"s":"{symbol}","b":"7.5","B":"1","a":"8","A":"2"}}}}"#
+    );
+    (START, quote.into_bytes())
+}
+
+/// What a session was given and nobody else, and a session that is gone, are in no recording.
+#[test]
+fn a_connection_that_broke_off_replays_as_it_was() {
+    for loses in [None, Some("NEVERTOLD")] {
+        let folder = tempfile::tempdir().unwrap();
+        let venue = by_id("binance").unwrap();
+        let (mut lost, opened) = Connection::open(1, venue, START);
+        let mut deliveries = vec![opened, lost.frames(&[waiting_quote("HERE")])];
+        // It is decoded and goes nowhere.
+        drop(loses.map(|symbol| lost.frames(&[waiting_quote(symbol)])));
+        deliveries.push(lost.break_off(START + SECOND));
+        let (mut other, opened) = Connection::open(2, venue, START + SECOND);
+        deliveries.extend([opened, other.frames(&trades(2..4)), other.close(START + 4 * SECOND)]);
+        let live = run_live(folder.path(), deliveries, &live_options(1, Cut::Adaptive));
+        let (report, replayed) = replayed(&recording(folder.path()));
+        assert_same(&replayed, &dumped(&live), "the replay");
+        assert_eq!((report.summary.ledger.received, report.summary.ledger.dropped), (4, 0));
+    }
+}
+
+/// The same connection, closed: the quote that waited is told to be lost.
+#[test]
+fn quotes_that_waited_are_dropped_when_their_connection_closes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut connection, opened) = Connection::open(1, by_id("binance").unwrap(), START);
+    let quote = connection.frames(&[waiting_quote("HERE")]);
+    let live = run_live(
+        folder.path(),
+        vec![opened, quote, connection.close(START)],
+        &live_options(1, Cut::Adaptive),
+    );
+    let (report, replayed) = replayed(&recording(folder.path()));
+    assert_same(&replayed, &dumped(&live), "the replay");
+    assert_eq!((report.summary.ledger.received, report.summary.ledger.dropped), (1, 1));
 }

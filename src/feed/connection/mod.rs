@@ -104,6 +104,8 @@ struct Connection {
     unready_said: bool,
     complaints_shown: usize,
     closing: Option<(Instant, String)>,
+    /// Frames were decoded and could not be delivered: its session is ahead of what is on the tape.
+    broken_off: bool,
 }
 
 /// Opens a connection and serves it until it ends. `lifetime_at` moves with `jitter`, so that not all end together.
@@ -166,6 +168,7 @@ impl Connection {
             unready_said: false,
             complaints_shown: 0,
             closing: None,
+            broken_off: false,
             socket: opening.socket,
             bytes: opening.bytes,
             phase,
@@ -183,14 +186,16 @@ impl Connection {
         };
         // What the venue's last words were may say more, but a close of ours should at least go out.
         let _ = timeout(CLOSE_WITHIN, self.socket.flush()).await;
-        let Connection { socket, mut inbound, origin, .. } = self;
+        let Connection { socket, mut inbound, origin, broken_off, .. } = self;
         let lived = Some(origin.elapsed());
         // The venue must not wait for an engine that is busy.
         drop(socket);
         let mut rest = Box::<Output>::default();
-        inbound.session.finish(&mut rest);
-        let closed =
-            Delivery::Closed { connection: id, why: why.clone(), received_at: slot.shared.now(), rest };
+        if !broken_off {
+            inbound.session.finish(&mut rest);
+        }
+        let (why_told, received_at) = (why.clone(), slot.shared.now());
+        let closed = Delivery::Closed { connection: id, why: why_told, received_at, rest, broken_off };
         // Without limit: that it ended must be known. If nobody is there any more, nobody needs to.
         let _ = slot.shared.deliveries.send(closed).await;
         lock(&slot.open).remove(&id);
@@ -340,7 +345,10 @@ impl Connection {
             self.tell();
         }
         let answers = self.answers(&decoded.output.notices);
-        self.deliver(Delivery::Frames(Box::new(decoded))).await?;
+        if let Err(why) = self.deliver(Delivery::Frames(Box::new(decoded))).await {
+            self.broken_off = true;
+            return Err(why);
+        }
         for answer in answers {
             self.deliver(answer).await?;
         }

@@ -192,7 +192,7 @@ async fn an_actor_that_panics_is_made_again_within_1_s_and_its_connection_is_tol
         // The successor is dialled while the old one is open, and that takes the actor with it.
         say(&mut peer, "ending").await;
         let begin = scene.start.elapsed();
-        assert_eq!(scene.next_of("closed").await, "closed 0 its actor ended unexpectedly");
+        assert_eq!(scene.next_of("broken off").await, "broken off 0 its actor ended unexpectedly");
         assert!(scene.start.elapsed() - begin <= Duration::from_secs(1));
         let mut peer = scene.accept_and_acknowledge(1).await;
         say(&mut peer, "trade S0 3").await;

@@ -155,7 +155,8 @@ impl Scene {
         wire.write_all(format!("{head}\r\ncontent-length: 0\r\n\r\n").as_bytes()).await.unwrap();
     }
 
-    /// The next delivery in words: `opened 0`, `frames 0 S0#7 S1#8`, `alarm …`, `closed 0 …`.
+    /// The next delivery in words: `opened 0`, `frames 0 S0#7 S1#8`, `alarm …`, `closed 0 …`,
+    /// `broken off 0 …`.
     pub(super) async fn next(&mut self) -> String {
         told(self.deliveries.recv().await.unwrap())
     }
@@ -175,7 +176,9 @@ impl Scene {
 pub(super) fn told(delivery: Delivery) -> String {
     match delivery {
         Delivery::Opened { connection, .. } => format!("opened {}", connection.0),
-        Delivery::Closed { connection, why, .. } => format!("closed {} {why}", connection.0),
+        Delivery::Closed { connection, why, broken_off, .. } => {
+            format!("{} {} {why}", if broken_off { "broken off" } else { "closed" }, connection.0)
+        }
         Delivery::Time { .. } => "time".to_owned(),
         Delivery::Stopping { .. } => "stopping".to_owned(),
         Delivery::Wish { wish, .. } => format!("wish {} {}", wish.stream.native, wish.wanted),

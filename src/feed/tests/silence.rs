@@ -126,8 +126,8 @@ async fn an_engine_that_takes_nothing_for_10_s_loses_the_connection_and_is_told(
         while heard(&mut peer).await.is_some() {}
         // What was lost is counted; the end is told as soon as there is room.
         assert_eq!(scene.next().await, "opened 0");
-        let end = scene.next_of("closed").await;
-        assert!(end.starts_with("closed 0 the engine took nothing for 10 s, "), "{end}");
+        let end = scene.next_of("broken off").await;
+        assert!(end.starts_with("broken off 0 the engine took nothing for 10 s, "), "{end}");
         assert!(scene.feeds.status()[0].undelivered >= 1);
     })
     .await;
