@@ -1,7 +1,8 @@
 //! A rule over several symbols: it consumes their final windows in one order, up to the least watermark of its members.
 //!
 //! A member that lags behind the first of them by more than the idle time is passed over, and named by what the rule
-//! tells. When it comes back, what it brings of before counts from then on, and is not judged for itself.
+//! tells. When it comes back, what it brings of before counts from then on, and is not judged for itself. Where all inputs
+//! end, they end at one entry: nobody lags behind that.
 //!
 //! # Bytes
 //! The episode; what `when` and `until` remember; the time reached i64; for each member its watermark i64; the windows
@@ -197,16 +198,10 @@ impl Crossing {
         self.revision += 1;
     }
 
-    /// For each member whether it is waited for. One that has ended is at the end of time, and no measure for the
-    /// others, whose end is at the same entry.
+    /// For each member whether it is waited for.
     fn waited_for(&self, idle: Nanos) -> impl Iterator<Item = (&(String, Nanos), bool)> {
-        let going = self.members.iter().map(|(_, watermark)| *watermark).filter(|at| *at != Nanos::MAX);
-        let first = going.max().unwrap_or(Nanos::MIN);
-        let has_ended = self.members.iter().any(|(_, watermark)| *watermark == Nanos::MAX);
-        self.members.iter().map(move |member| {
-            let never_came = member.1 == Nanos::MIN && has_ended;
-            (member, !never_came && member.1.saturating_add(idle) >= first)
-        })
+        let first = self.members.iter().map(|(_, watermark)| *watermark).max().unwrap_or(Nanos::MIN);
+        self.members.iter().map(move |member| (member, member.1.saturating_add(idle) >= first))
     }
 
     fn advance(&mut self, idle: Nanos, out: &mut Vec<Alert>) {
@@ -215,14 +210,31 @@ impl Crossing {
         let Some(limit) = least.filter(|limit| *limit > self.reached) else { return };
         let passed_over = self.waited_for(idle).filter(|(_, is_waited_for)| !is_waited_for);
         let missing: Vec<String> = passed_over.map(|((name, _), _)| name.clone()).collect();
+        self.judge_up_to(limit, &missing, out);
+        self.reached = limit;
+        self.pass(limit, true, &missing, out);
+    }
+
+    /// The inputs of these symbols are exhausted, at entry `at`: all that waits is judged. Time goes on to the last end
+    /// of it, and deadlines there or behind are not passed: as in a rule over one symbol.
+    pub(super) fn exhaust(&mut self, ended: &[&str], at: (u64, Option<Nanos>), out: &mut Vec<Alert>) {
+        let has_ended = |name: &String| ended.contains(&name.as_str());
+        let missing = self.members.iter().map(|(name, _)| name).filter(|name| !has_ended(name));
+        let missing: Vec<String> = missing.cloned().collect();
+        if missing.len() < self.members.len() {
+            self.at = at;
+            self.judge_up_to(Nanos::MAX, &missing, out);
+        }
+    }
+
+    /// Judges the windows that wait and end by `limit`, with the deadlines before each.
+    fn judge_up_to(&mut self, limit: Nanos, missing: &[String], out: &mut Vec<Alert>) {
         while let Some((&(end, ..), _)) =
             self.waiting.first_key_value().filter(|((end, ..), _)| *end <= limit)
         {
-            self.pass(end, false, &missing, out);
-            self.judge(end, &missing, out);
+            self.pass(end, false, missing, out);
+            self.judge(end, missing, out);
         }
-        self.reached = limit;
-        self.pass(limit, true, &missing, out);
     }
 
     /// Judges the windows that end at `end`.
@@ -446,39 +458,4 @@ fn mark(from: &mut Reader<'_>) -> Result<(Nanos, u32, Flags), CodecError> {
 /// A place below `end`.
 fn place(from: &mut Reader<'_>, end: usize) -> Result<usize, CodecError> {
     usize::try_from(from.u64()?).ok().filter(|place| *place < end).ok_or(CodecError::Invalid)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::alert::rulebook::Books;
-    use crate::config::{Cut, WindowSpec};
-
-    /// What was kept before it was known from when on a window was read goes on.
-    #[test]
-    fn both_versions_of_the_bytes_are_read() {
-        let spec =
-            WindowSpec { name: "w".to_owned(), kind: Cut::Tumbling, size: 1_000_000, stats: vec!["close"] };
-        let books = Books::new(vec![spec.clone()], vec![spec.planned()]);
-        let when = "change('a:B'.close[w, -1]) > 0".replace('\'', "\\\"");
-        books.put(1, &format!("[[rules]]\nname = 'r'\nwhen = \"{when}\"\n")).unwrap();
-        let book = books.get(1).unwrap();
-        let mut crossing = Crossing::new(&book, 0);
-        let values = vec![(0, Some(Number::ONE))];
-        let (number, received_at, start) = (1, None, 3_000_000);
-        let export = Export { number, received_at, window: 0, start, revision: 2, flags: Flags::GAP, values };
-        crossing.hear("a:B", &News::Final(&export), (1, None), 0, &mut Vec::new());
-        crossing.hear("a:B", &News::Watermark(4_000_000), (1, None), 0, &mut Vec::new());
-        let (mut bytes, mut since) = (Vec::new(), Vec::new());
-        crossing.encode(&mut bytes);
-        since.put_i64(4_000_000);
-        let old = bytes.strip_suffix(&since[..]).unwrap();
-        for (version, kept) in [(2, &bytes[..]), (1, old)] {
-            let (mut read, mut from) = (Crossing::new(&book, 0), Reader::new(kept));
-            read.decode(version, &mut from).unwrap();
-            let mut again = Vec::new();
-            read.encode(&mut again);
-            assert!(from.is_empty() && again == bytes, "version {version}");
-        }
-    }
 }

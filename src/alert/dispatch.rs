@@ -103,9 +103,8 @@ impl Dispatch {
         }
         // What one symbol said of one entry is in order already: stable.
         events.sort_by(|a, b| (a.0, a.2 == 3, a.1, a.2).cmp(&(b.0, b.2 == 3, b.1, b.2)));
-        let mut alerts = Vec::new();
-        let mut new = Vec::new();
-        let mut in_hand = None;
+        let (mut alerts, mut new, mut in_hand) = (Vec::new(), Vec::new(), None);
+        let (mut ended, mut end) = (Vec::new(), (0, None));
         for (number, symbol, _, received_at, event) in events {
             if in_hand.is_some_and(|in_hand| in_hand != number) {
                 self.settle(&mut new, &mut alerts);
@@ -117,10 +116,18 @@ impl Dispatch {
                 Event::Final(export) => {
                     self.hear(symbol, &News::Final(export), (number, received_at), &mut new)
                 }
+                // The last entry of its tape, and for all of them the same.
+                Event::Watermark(Nanos::MAX) => {
+                    ended.push(symbol);
+                    end = (number, received_at);
+                }
                 Event::Watermark(at) => {
                     self.hear(symbol, &News::Watermark(at), (number, received_at), &mut new)
                 }
             }
+        }
+        for crossing in &mut self.crossings {
+            crossing.exhaust(&ended, end, &mut new);
         }
         self.settle(&mut new, &mut alerts);
         alerts

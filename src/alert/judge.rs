@@ -127,7 +127,8 @@ pub struct Judged {
     pub alerts: Vec<Alert>,
     /// What rules over several symbols are to know.
     pub exports: Vec<Export>,
-    /// Ends of theirs that the watermark has passed: by which entry, when that came in, the end.
+    /// Ends of theirs that the watermark has passed: by which entry, when that came in, the end; [`Nanos::MAX`] if that
+    /// entry is the end of all inputs.
     pub watermarks: Vec<(u64, Option<Nanos>, Nanos)>,
 }
 
@@ -375,13 +376,17 @@ impl Judge {
     }
 
     /// Tells rules over several symbols that the watermark has passed an end of what they read: that end, and not where
-    /// the watermark is, so that deadlines between two ends do not depend on who was told in between.
+    /// the watermark is, so that deadlines between two ends do not depend on who was told in between. The end of all
+    /// inputs, [`Nanos::MAX`], is told as that.
     #[inline]
     pub(super) fn tell_watermark(&mut self, sight: &Sight<'_>, watermark: Nanos, out: &mut Judged) {
         if self.exported.is_empty() || watermark <= self.told {
             return;
         }
         let end_of = |place: &usize| {
+            if watermark == Nanos::MAX {
+                return watermark;
+            }
             let size = self.book.size(self.book.inputs().series[*place].window).max(1);
             watermark.div_euclid(size).saturating_mul(size)
         };

@@ -4,6 +4,8 @@
 //! episode share their [`AlertId`]. A [`Cursor`] is a place in the log.
 
 mod crossing;
+#[cfg(test)]
+mod crossing_tests;
 mod deadlines;
 pub mod dispatch;
 #[cfg(test)]

@@ -19,7 +19,7 @@ use tapedeck::store::{Family, Store};
 use tapedeck::tape::Cut;
 
 use crate::live::{deliveries, live_options, recording};
-use crate::made::{Kind, config, made};
+use crate::made::{Kind, config, made, made_of, native_of};
 use crate::support::{assert_same, dump_of, dumped, lines, memory, options, run};
 
 fn log(store: &Arc<dyn Store>) -> Vec<(u64, Alert)> {
@@ -203,6 +203,35 @@ fn every_window_that_was_read_is_named_and_stored() {
         assert_eq!(tape, alert.windows.len(), "{told}");
     }
     assert!(own > 20 && both > 20, "{own} {both}");
+}
+
+/// The inputs end for all symbols at once, and time goes no further than what a rule reads: what lasts for an hour does not
+/// in a minute, and of two symbols neither is behind the other because that one was ended first.
+#[test]
+fn the_end_of_a_file_is_no_hour_and_leaves_nobody_behind() {
+    let mut at_the_end = 0;
+    for seed in 30..36 {
+        let folder = tempfile::tempdir().unwrap();
+        let files: Vec<PathBuf> = made_of(2, Kind::Capture, seed, 400).whole(folder.path());
+        let mut config = config(true);
+        let [one, other] = [0, 1].map(|place| format!("\"binance:{}\"", native_of(place)));
+        let text = format!(
+            "[[rules]]\nname = 'held'\nwhen = '''{one}.close[1s, -1] > 0 and {other}.close[1s, -1] > 0'''\nfor = '1h'\n\
+             [[rules]]\nname = 'more'\nwhen = '''change({one}.close[1s, -1]) > 0 or change({other}.close[1s, -1]) > 0'''\n"
+        );
+        config.rules = RulesSpec::parse("mine", &text, &config.windows).unwrap();
+        let store = memory();
+        let report = run(&store, &files, &ReplayOptions { config, ..options() });
+        let log = log(&store);
+        let held: Vec<State> =
+            log.iter().filter(|(_, it)| it.rule == "held").map(|(_, it)| it.state).collect();
+        assert_eq!(held, [State::Pending], "seed {seed}");
+        for (_, alert) in log.iter().filter(|(_, it)| it.number == report.summary.applied) {
+            assert!(alert.values.iter().all(|(name, _)| name != "passed_over"), "seed {seed}: {alert:?}");
+            at_the_end += 1;
+        }
+    }
+    assert!(at_the_end > 3, "{at_the_end}");
 }
 
 /// A log that keeps few has the newest of them, the same ones however the work was cut.
