@@ -5,8 +5,9 @@
 //! says nothing about it. What ends in that entry inhibits what came before its end.
 //!
 //! # Bytes
-//! Version 2 (1 is read); the number of the book u64; each rule over several symbols ([`super::crossing`]); the episodes that are
-//! not over: a list of (id 16 bytes, rule, symbol, 1 if it fires, option of what suppresses it).
+//! Version 3 (1 and 2 are read); the number of the book u64; each rule over several symbols ([`super::crossing`]); the
+//! episodes that are not over: a list of (id 16 bytes, rule, symbol, severity u8, list of labels and their values, 1 if it
+//! fires, option of what suppresses it). Without severity and labels before version 3: they are the rule's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,17 +17,18 @@ use feeds::time::Nanos;
 use super::crossing::{Crossing, News};
 use super::judge::{Export, Judged};
 use super::rulebook::{Books, RuleBook};
-use super::{Alert, AlertId, State};
+use super::{Alert, AlertId, Severity, State, Subject};
 use crate::codec::{CodecError, Put, Reader};
-use crate::config::rules::Common;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// An episode that is not over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Standing {
     rule: String,
     symbol: String,
+    severity: Severity,
+    labels: Vec<(String, String)>,
     is_firing: bool,
     suppressed: Option<String>,
 }
@@ -34,8 +36,53 @@ struct Standing {
 impl Standing {
     /// The episode of this alert, which is not known to be kept quiet.
     fn of(alert: &Alert) -> Standing {
-        let is_firing = alert.state == State::Firing;
-        Standing { rule: alert.rule.clone(), symbol: alert.symbol.clone(), is_firing, suppressed: None }
+        Standing {
+            rule: alert.rule.clone(),
+            symbol: alert.symbol.clone(),
+            severity: alert.severity,
+            labels: alert.labels.clone(),
+            is_firing: alert.state == State::Firing,
+            suppressed: None,
+        }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { rule: &self.rule, symbol: &self.symbol, severity: self.severity, labels: &self.labels }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_bytes(self.rule.as_bytes());
+        out.put_bytes(self.symbol.as_bytes());
+        out.put_u8(self.severity as u8);
+        out.put_u64(self.labels.len() as u64);
+        for (name, value) in &self.labels {
+            out.put_bytes(name.as_bytes());
+            out.put_bytes(value.as_bytes());
+        }
+        out.put_u8(u8::from(self.is_firing));
+        out.put_u8(u8::from(self.suppressed.is_some()));
+        if let Some(why) = &self.suppressed {
+            out.put_bytes(why.as_bytes());
+        }
+    }
+
+    /// Reads one of this version, whose rule may be in `book`.
+    fn decode(version: u8, book: Option<&RuleBook>, from: &mut Reader<'_>) -> Result<Standing, CodecError> {
+        let (rule, symbol) = (text(from)?, text(from)?);
+        let (severity, labels) = if version < 3 {
+            let known = book.and_then(|book| book.rules().iter().find(|known| known.spec.name == rule));
+            known.map(|known| (known.severity(), known.labels())).unwrap_or_default()
+        } else {
+            let severity = Severity::ALL.get(usize::from(from.u8()?)).ok_or(CodecError::Invalid)?;
+            let mut labels = Vec::new();
+            for _ in 0..from.u64()? {
+                labels.push((text(from)?, text(from)?));
+            }
+            (*severity, labels)
+        };
+        let is_firing = from.u8()? == 1;
+        let suppressed = if from.u8()? == 1 { Some(text(from)?) } else { None };
+        Ok(Standing { rule, symbol, severity, labels, is_firing, suppressed })
     }
 }
 
@@ -195,25 +242,25 @@ impl Dispatch {
 
     fn reason(&self, alert: &Alert, ends: &BTreeMap<AlertId, Nanos>) -> Option<String> {
         let spec = self.book.as_ref()?.spec();
-        let (rule, symbol, at) = (alert.rule.as_str(), alert.symbol.as_str(), alert.event_time);
+        let (subject, at) = (alert.subject(), alert.event_time);
         let silence = spec
             .silences
             .iter()
-            .find(|it| it.of.matches(rule, symbol) && it.from.is_none_or(|from| from <= at) && at < it.until);
+            .find(|it| it.of.matches(&subject) && it.from.is_none_or(|from| from <= at) && at < it.until);
         if let Some(silence) = silence {
             return Some(format!("silence:{}", silence.name));
         }
-        for inhibition in spec.inhibitions.iter().filter(|it| it.target.matches(rule, symbol)) {
+        for inhibition in spec.inhibitions.iter().filter(|it| it.target.matches(&subject)) {
             // Two that are both would keep each other quiet, and nobody were told.
-            let is_source = inhibition.source.matches(rule, symbol);
+            let is_source = inhibition.source.matches(&subject);
             let inhibits = |(id, standing): &(&AlertId, &Standing)| {
-                let (rule_of, symbol_of) = (&standing.rule, &standing.symbol);
+                let other = standing.subject();
                 standing.is_firing
                     && **id != alert.id
                     && ends.get(id).is_none_or(|end| at < *end)
-                    && inhibition.source.matches(rule_of, symbol_of)
-                    && !(is_source && inhibition.target.matches(rule_of, symbol_of))
-                    && are_equal(inhibition.equal, symbol_of, symbol)
+                    && inhibition.source.matches(&other)
+                    && !(is_source && inhibition.target.matches(&other))
+                    && inhibition.equal.iter().all(|by| by.is_common(&other, &subject))
             };
             if let Some((_, source)) = self.standing.iter().find(inhibits) {
                 return Some(format!("inhibited:{}", source.rule));
@@ -230,13 +277,7 @@ impl Dispatch {
         out.put_u64(self.standing.len() as u64);
         for (id, standing) in &self.standing {
             out.extend(id.0);
-            out.put_bytes(standing.rule.as_bytes());
-            out.put_bytes(standing.symbol.as_bytes());
-            out.put_u8(u8::from(standing.is_firing));
-            out.put_u8(u8::from(standing.suppressed.is_some()));
-            if let Some(why) = &standing.suppressed {
-                out.put_bytes(why.as_bytes());
-            }
+            standing.encode(out);
         }
     }
 
@@ -263,22 +304,10 @@ impl Dispatch {
             for byte in &mut id {
                 *byte = from.u8()?;
             }
-            let (rule, symbol) = (text(&mut from)?, text(&mut from)?);
-            let is_firing = from.u8()? == 1;
-            let suppressed = if from.u8()? == 1 { Some(text(&mut from)?) } else { None };
-            dispatch.standing.insert(AlertId(id), Standing { rule, symbol, is_firing, suppressed });
+            let standing = Standing::decode(version, dispatch.book.as_deref(), &mut from)?;
+            dispatch.standing.insert(AlertId(id), standing);
         }
         if from.is_empty() { Ok(dispatch) } else { Err(CodecError::Invalid) }
-    }
-}
-
-/// True if two alerts have in common what they have to.
-fn are_equal(common: Common, one: &str, other: &str) -> bool {
-    let venue = |symbol: &str| symbol.split(':').next().map(str::to_owned);
-    match common {
-        Common::Nothing => true,
-        Common::Symbol => one == other,
-        Common::Venue => venue(one) == venue(other),
     }
 }
 

@@ -176,3 +176,44 @@ fn those_that_are_source_and_target_do_not_keep_each_other_quiet() {
     assert_eq!(told[..2], ["one a:B firing 0", "other a:B firing 0"]);
     assert!(told[2].starts_with("third a:B firing 0 inhibited:o"), "{told:?}");
 }
+
+#[test]
+fn what_is_critical_keeps_warnings_of_its_symbol_and_desk_quiet() {
+    let at = |name: &str, more: &str| rule(name, "size > 5", more);
+    let rules = at("grave", "severity = 'critical'\nlabels = { desk = 'one' }")
+        + &at("same", "labels = { desk = 'one' }")
+        + &at("other", "labels = { desk = 'two' }")
+        + &at("small", "severity = 'info'\nlabels = { desk = 'one' }");
+    let (source, target) = ("severity = 'critical'", "severity = ['warning']");
+    let mut deck =
+        Deck::new(&(rules + &inhibition(source, target, "'symbol', 'label.desk'")), &["a:B", "a:C"]);
+    deck.trade("a:B", 0, 9);
+    let expected = [
+        "grave a:B firing 0",
+        "same a:B firing 0 inhibited:grave",
+        "other a:B firing 0",
+        "small a:B firing 0",
+    ];
+    assert_eq!(deck.told(), expected);
+}
+
+/// What was kept before severities and labels were: they are the rule's.
+#[test]
+fn older_bytes_are_read() {
+    let rules = rule("grave", "size > 5", "severity = 'critical'\nlabels = { desk = 'one' }");
+    let mut deck = Deck::new(&rules, &["a:B"]);
+    deck.trade("a:B", 0, 9);
+    let mut bytes = Vec::new();
+    deck.dispatch.encode(&mut bytes);
+    let labels = b"\x01\x04desk\x03one";
+    let at = bytes.windows(labels.len()).position(|window| window == labels).unwrap();
+    assert_eq!((bytes[0], bytes[at - 1]), (3, 2));
+    for version in [1, 2] {
+        let old = [&[version], &bytes[1..at - 1], &bytes[at + labels.len()..]].concat();
+        let read = Dispatch::decode(&deck.plan.books, deck.plan.idle, &old).unwrap();
+        let mut again = Vec::new();
+        read.encode(&mut again);
+        assert_eq!(again, bytes, "version {version}");
+    }
+    assert!(Dispatch::decode(&deck.plan.books, deck.plan.idle, &[&[9], &bytes[1..]].concat()).is_err());
+}

@@ -185,7 +185,34 @@ pub struct Alert {
     pub suppressed: Option<String>,
 }
 
+/// What silences, inhibitions and groups look at in an alert.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The rule's name.
+    pub rule: &'a str,
+    /// The symbol, or several, joined by `|`.
+    pub symbol: &'a str,
+    /// The rule's severity.
+    pub severity: Severity,
+    /// The rule's labels, by name.
+    pub labels: &'a [(String, String)],
+}
+
+impl<'a> Subject<'a> {
+    /// The value of the label of that name.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&'a str> {
+        self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
+    }
+}
+
 impl Alert {
+    /// What silences, inhibitions and groups look at.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { rule: &self.rule, symbol: &self.symbol, severity: self.severity, labels: &self.labels }
+    }
+
     /// What was remarked on the windows that it saw.
     #[must_use]
     pub fn flags(&self) -> Flags {

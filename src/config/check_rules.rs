@@ -1,16 +1,17 @@
 //! From what the user wrote about rules to what the engine uses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use feeds::time::{self, Nanos};
 use toml::Spanned;
 
 use super::glob::Glob;
+use super::grouping::GroupBy;
 use super::nearest::{advice, nearest};
 use super::raw::Text;
 use super::raw_rules::{RawInhibition, RawRule, RawRules, RawSelector, RawSilence};
-use super::rules::{Common, InhibitionSpec, RuleSpec, RulesSpec, Selector, SilenceSpec};
+use super::rules::{InhibitionSpec, RuleSpec, RulesSpec, Selector, SilenceSpec};
 use super::validate::Checker;
 use super::{WindowSpec, limits};
 use crate::alert::Severity;
@@ -33,8 +34,12 @@ impl Checker<'_> {
         let mut compiler = Compiler::new(Names { windows: &planned });
         RulesSpec {
             rules: raw.rules.iter().filter_map(|rule| self.rule(rule, &planned, &mut compiler)).collect(),
-            silences: raw.silences.iter().filter_map(|silence| self.silence(silence, &names)).collect(),
-            inhibitions: raw.inhibitions.iter().filter_map(|i| self.inhibition(i, &names)).collect(),
+            silences: raw.silences.iter().filter_map(|it| self.silence(it, &names, &raw.rules)).collect(),
+            inhibitions: raw
+                .inhibitions
+                .iter()
+                .filter_map(|it| self.inhibition(it, &names, &raw.rules))
+                .collect(),
         }
     }
 
@@ -239,16 +244,39 @@ impl Checker<'_> {
         raw.get_ref().iter().map(|text| Glob::new(text.get_ref())).collect()
     }
 
-    fn selector(&self, raw: &RawSelector, names: &[&str]) -> Selector {
+    fn selector(&self, raw: &RawSelector, names: &[&str], rules: &[RawRule]) -> Selector {
+        if let Some(list) = raw.severity.as_ref().filter(|list| list.get_ref().is_empty()) {
+            self.problems.add(list.span(), "`severity` is empty; without it all are meant");
+        }
+        for (name, _) in &raw.labels {
+            let known = rules.iter().flat_map(|rule| &rule.labels).map(|(name, _)| name.get_ref().as_str());
+            if !rules.is_empty() && known.clone().all(|known| known != name.get_ref()) {
+                let known: BTreeSet<&str> = known.collect();
+                let advice = match known.is_empty() {
+                    true => "no rule has labels".to_owned(),
+                    false => advice(name.get_ref(), known.iter().copied()),
+                };
+                let message = format!("no rule has the label `{}`; {advice}", name.get_ref());
+                self.problems.add(name.span(), message);
+            }
+        }
+        let labels = self.labels(&raw.labels).into_iter();
         Selector {
             rules: self.rule_globs(raw.rules.as_ref(), names),
             symbols: self.symbol_globs(raw.symbols.as_ref()),
+            severities: raw
+                .severity
+                .iter()
+                .flat_map(|raw| raw.get_ref())
+                .map(|it| self.severity(it))
+                .collect(),
+            labels: labels.map(|(name, value)| (name, Glob::new(&value))).collect(),
         }
     }
 
-    fn silence(&self, raw: &RawSilence, names: &[&str]) -> Option<SilenceSpec> {
+    fn silence(&self, raw: &RawSilence, names: &[&str], rules: &[RawRule]) -> Option<SilenceSpec> {
         let name = self.name(&raw.name, &raw.span);
-        let of = self.selector(&raw.of, names);
+        let of = self.selector(&raw.of, names, rules);
         let from = raw.from.as_ref().and_then(|from| self.time(from));
         let until = self.required(&raw.until, "until", &raw.span);
         let end = until.and_then(|until| self.time(until));
@@ -268,34 +296,20 @@ impl Checker<'_> {
         parsed.map_err(|error| self.problems.add(text.span(), message(error))).ok()
     }
 
-    fn inhibition(&self, raw: &RawInhibition, names: &[&str]) -> Option<InhibitionSpec> {
+    fn inhibition(&self, raw: &RawInhibition, names: &[&str], rules: &[RawRule]) -> Option<InhibitionSpec> {
         let part = |part: &Option<RawSelector>, key: &str| {
             part.as_ref().map(|part| {
-                if part.rules.is_none() && part.symbols.is_none() {
+                if part.is_empty() {
                     let message = format!("`{key}` names nothing; write {{ rules = [\"…\"] }}");
                     self.problems.add(part.span.clone(), message);
                 }
-                self.selector(part, names)
+                self.selector(part, names, rules)
             })
         };
         let (source, target) = (part(&raw.source, "source"), part(&raw.target, "target"));
-        let equal = raw.equal.as_ref().map(|equal| self.common(equal)).unwrap_or_default();
+        let unknown = |name: &str| format!("alerts have no `{name}` in common");
+        let equal = raw.equal.as_ref().map(|equal| self.group_by(equal, rules, unknown));
+        let equal = equal.unwrap_or_else(|| vec![GroupBy::Symbol]);
         Some(InhibitionSpec { source: source?, target: target?, equal })
-    }
-
-    fn common(&self, raw: &Spanned<Vec<Text>>) -> Common {
-        let [one] = raw.get_ref().as_slice() else {
-            if !raw.get_ref().is_empty() {
-                self.problems.add(raw.span(), "write `symbol` or `venue`: one symbol has one venue");
-            }
-            return Common::Nothing;
-        };
-        let known = [Common::Symbol, Common::Venue];
-        known.into_iter().find(|common| common.name() == Some(one.get_ref())).unwrap_or_else(|| {
-            let advice = advice(one.get_ref(), known.iter().filter_map(|common| common.name()));
-            let message = format!("alerts have no `{}` in common; {advice}", one.get_ref());
-            self.problems.add(one.span(), message);
-            Common::default()
-        })
     }
 }

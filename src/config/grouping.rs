@@ -1,4 +1,5 @@
-//! `group_by`, `group_wait` and `group_interval` of a sink: which alerts are told together, and how often.
+//! `group_by`, `group_wait` and `group_interval` of a sink: which alerts are told together, and how often; and `equal` of
+//! an inhibition, which says in the same words what two alerts have in common.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,6 +14,7 @@ use super::nearest::advice;
 use super::raw::{DURATION, Section, Text};
 use super::raw_rules::RawRule;
 use super::validate::Checker;
+use crate::alert::Subject;
 
 /// How a sink groups alerts. Durations are nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +27,39 @@ pub struct Grouping {
     pub interval: Nanos,
 }
 
-/// What of an alert says which group it is of.
+/// What of an alert says which group it is of, or what another has to have in common with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupBy {
     /// The rule.
     Rule,
     /// The symbol, or the symbols of a rule over several.
     Symbol,
+    /// The symbol's venue; of a rule over several symbols the first one's.
+    Venue,
     /// How bad it is.
     Severity,
     /// The rule's label of that name.
     Label(String),
+}
+
+impl GroupBy {
+    /// What it is of this alert; nothing for a label that is not there.
+    #[must_use]
+    pub fn of<'a>(&self, alert: &Subject<'a>) -> Option<&'a str> {
+        match self {
+            GroupBy::Rule => Some(alert.rule),
+            GroupBy::Symbol => Some(alert.symbol),
+            GroupBy::Venue => alert.symbol.split(':').next(),
+            GroupBy::Severity => Some(alert.severity.name()),
+            GroupBy::Label(name) => alert.label(name),
+        }
+    }
+
+    /// True if two alerts have it in common. A label that is not there is an empty one.
+    #[must_use]
+    pub fn is_common(&self, one: &Subject<'_>, other: &Subject<'_>) -> bool {
+        self.of(one).unwrap_or_default() == self.of(other).unwrap_or_default()
+    }
 }
 
 /// What stands before the name of a label.
@@ -47,6 +71,7 @@ impl fmt::Display for GroupBy {
         match self {
             GroupBy::Rule => f.write_str("rule"),
             GroupBy::Symbol => f.write_str("symbol"),
+            GroupBy::Venue => f.write_str("venue"),
             GroupBy::Severity => f.write_str("severity"),
             GroupBy::Label(name) => write!(f, "{LABEL}{name}"),
         }
@@ -87,17 +112,24 @@ impl Checker<'_> {
         };
         let wait = time("group_wait", &raw.wait, SINK_GROUP_WAIT_RANGE, SINK_GROUP_WAIT);
         let interval = time("group_interval", &raw.interval, SINK_GROUP_INTERVAL_RANGE, SINK_GROUP_INTERVAL);
+        let unknown = |name: &str| format!("alerts cannot be grouped by `{name}`");
         Some(Grouping {
-            by: self.group_by(raw.by.as_ref()?, rules),
+            by: self.group_by(raw.by.as_ref()?, rules, unknown),
             wait: wait.unwrap_or(SINK_GROUP_WAIT),
             interval: interval.unwrap_or(SINK_GROUP_INTERVAL),
         })
     }
 
-    fn group_by(&self, raw: &Spanned<Vec<Text>>, rules: &[RawRule]) -> Vec<GroupBy> {
+    /// What alerts have in common; `unknown` says of a name that it is nothing of that kind.
+    pub(super) fn group_by(
+        &self,
+        raw: &Spanned<Vec<Text>>,
+        rules: &[RawRule],
+        unknown: impl Fn(&str) -> String,
+    ) -> Vec<GroupBy> {
         let texts = raw.get_ref();
         if texts.len() > SINK_GROUP_BY_MAX {
-            let message = format!("grouped by {}; at most {SINK_GROUP_BY_MAX} are taken", texts.len());
+            let message = format!("{} of them; at most {SINK_GROUP_BY_MAX} are taken", texts.len());
             self.problems.add(raw.span(), message);
         }
         let labels = rules.iter().flat_map(|rule| &rule.labels);
@@ -108,11 +140,12 @@ impl Checker<'_> {
             let one = match text.get_ref().as_str() {
                 "rule" => GroupBy::Rule,
                 "symbol" => GroupBy::Symbol,
+                "venue" => GroupBy::Venue,
                 "severity" => GroupBy::Severity,
                 name => match name.strip_prefix(LABEL).filter(|name| !name.is_empty() && is_known) {
                     Some(label) => GroupBy::Label(label.to_owned()),
                     None => {
-                        self.no_group(text, &labels);
+                        self.no_group(text, &labels, &unknown);
                         continue;
                     }
                 },
@@ -125,12 +158,13 @@ impl Checker<'_> {
         by
     }
 
-    fn no_group(&self, text: &Text, labels: &BTreeSet<String>) {
-        let known = ["rule", "symbol", "severity"].into_iter().chain(labels.iter().map(String::as_str));
+    fn no_group(&self, text: &Text, labels: &BTreeSet<String>, unknown: impl Fn(&str) -> String) {
+        let known =
+            ["rule", "symbol", "venue", "severity"].into_iter().chain(labels.iter().map(String::as_str));
         let (name, advice) = (text.get_ref(), advice(text.get_ref(), known));
         let message = match name.strip_prefix(LABEL) {
             Some(label) if !label.is_empty() => format!("no rule has the label `{label}`; {advice}"),
-            _ => format!("alerts cannot be grouped by `{name}`; {advice}"),
+            _ => format!("{}; {advice}", unknown(name)),
         };
         self.problems.add(text.span(), message);
     }
@@ -156,11 +190,17 @@ mod tests {
         assert_eq!(grouping("", RULES), Ok(None));
         let all = Grouping { by: Vec::new(), wait: 30 * SECOND, interval: 300 * SECOND };
         assert_eq!(grouping("group_by = []", RULES), Ok(Some(all)));
-        let keys = "group_by = ['severity', 'label.desk', 'rule', 'symbol']\ngroup_wait = '0s'\n\
+        let keys = "group_by = ['severity', 'label.desk', 'rule', 'symbol', 'venue']\ngroup_wait = '0s'\n\
                     group_interval = '10ms'";
-        let by = vec![GroupBy::Severity, GroupBy::Label("desk".to_owned()), GroupBy::Rule, GroupBy::Symbol];
+        let by = vec![
+            GroupBy::Severity,
+            GroupBy::Label("desk".to_owned()),
+            GroupBy::Rule,
+            GroupBy::Symbol,
+            GroupBy::Venue,
+        ];
         let written: Vec<String> = by.iter().map(GroupBy::to_string).collect();
-        assert_eq!(written, ["severity", "label.desk", "rule", "symbol"]);
+        assert_eq!(written, ["severity", "label.desk", "rule", "symbol", "venue"]);
         assert_eq!(grouping(keys, RULES), Ok(Some(Grouping { by, wait: 0, interval: SECOND / 100 })));
         // Rules may come while it runs, with labels of their own.
         let later = grouping("group_by = ['label.desk']", "").unwrap().unwrap();
@@ -185,7 +225,7 @@ mod tests {
             ),
             ("group_by = ['desk']", "cannot be grouped by `desk`; the nearest is `label.desk`"),
             ("group_by = ['label.']", "cannot be grouped by `label.`"),
-            ("group_by = ['zzz']", "available: rule, symbol, severity, label.desk"),
+            ("group_by = ['zzz']", "available: rule, symbol, venue, severity, label.desk"),
             ("group_by = ['rule', 'rule']", "it.toml:3:21: `rule` is there already"),
             ("group_by = []\ngroup_wait = '1 min'", "it.toml:4:14: `1 min` is not a duration; write `1m`"),
             ("group_by = []\ngroup_wait = '2h'", "`2h` is not between 0s and 1h"),
@@ -199,6 +239,6 @@ mod tests {
         }
         let many = (0..=SINK_GROUP_BY_MAX).map(|at| format!("'label.l{at}'")).collect::<Vec<_>>().join(", ");
         let why = grouping(&format!("group_by = [{many}]"), "").unwrap_err();
-        assert!(why.contains("grouped by 17; at most 16 are taken"), "{why}");
+        assert!(why.contains("17 of them; at most 16 are taken"), "{why}");
     }
 }

@@ -53,12 +53,22 @@ pub(super) struct RawInhibition {
     pub(super) equal: Option<Spanned<Vec<Text>>>,
 }
 
-/// Alerts by rule and symbol.
+/// Alerts by rule, symbol, severity and labels.
 #[derive(Debug)]
 pub(super) struct RawSelector {
     pub(super) span: Range<usize>,
     pub(super) rules: Option<Spanned<Vec<Text>>>,
     pub(super) symbols: Option<Spanned<Vec<Text>>>,
+    pub(super) severity: Option<Spanned<Vec<Text>>>,
+    pub(super) labels: Vec<(Text, Text)>,
+}
+
+impl RawSelector {
+    /// True if it says nothing of what is meant.
+    pub(super) fn is_empty(&self) -> bool {
+        let lists = [&self.rules, &self.symbols, &self.severity];
+        lists.into_iter().all(Option::is_none) && self.labels.is_empty()
+    }
 }
 
 /// The names of the sections.
@@ -110,7 +120,7 @@ fn rule(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> Raw
         cooldown: section.text("cooldown", DURATION),
         once_per_window: section.text("once_per_window", WINDOW),
         once_per_close: section.text("once_per_close", WINDOW),
-        severity: section.text("severity", "\"info\", \"warning\" or \"critical\""),
+        severity: section.text("severity", SEVERITY),
         labels: labels(&section),
         message: section.text("message", "a text in quotes, such as \"{symbol}: {price}\""),
     }
@@ -137,7 +147,7 @@ fn labels(section: &Section<'_>) -> Vec<(Text, Text)> {
 }
 
 fn silence(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) -> RawSilence {
-    let keys = ["name", "rules", "symbols", "from", "until", "asked"];
+    let keys = ["name", "rules", "symbols", "severity", "labels", "from", "until", "asked"];
     let section = Section::new("[[silences]]", table, span.clone(), &keys, problems);
     let of = selector(&section, span.clone());
     let name = section.text("name", "a name in quotes, such as \"maintenance\"");
@@ -157,10 +167,11 @@ fn inhibition(table: &DeTable<'_>, span: Range<usize>, problems: &Problems<'_>) 
             section.wrong(key, "a table, such as { rules = [\"feed-*\"] }", value);
             return None;
         };
-        let inner = Section::new(key, table, value.span(), &["rules", "symbols"], problems);
+        let keys = ["rules", "symbols", "severity", "labels"];
+        let inner = Section::new(key, table, value.span(), &keys, problems);
         Some(selector(&inner, value.span()))
     };
-    let equal = section.texts("equal", "`symbol` or `venue`, such as [\"symbol\"]");
+    let equal = section.texts("equal", "what alerts have in common, such as [\"symbol\", \"label.desk\"]");
     RawInhibition { span: span.clone(), source: part("source"), target: part("target"), equal }
 }
 
@@ -169,8 +180,26 @@ fn selector(section: &Section<'_>, span: Range<usize>) -> RawSelector {
         span,
         rules: section.texts("rules", "names of rules, such as [\"burst\", \"feed-*\"]"),
         symbols: section.texts("symbols", SYMBOLS),
+        severity: severities(section),
+        labels: labels(section),
     }
 }
 
+/// One, or a list of them.
+fn severities(section: &Section<'_>) -> Option<Spanned<Vec<Text>>> {
+    let value = section.value("severity")?;
+    match value.get_ref() {
+        DeValue::String(text) => {
+            Some(Spanned::new(value.span(), vec![Spanned::new(value.span(), text.to_string())]))
+        }
+        DeValue::Array(_) => section.texts("severity", SEVERITY),
+        _ => {
+            section.wrong("severity", &format!("{SEVERITY}, or a list of them"), value);
+            None
+        }
+    }
+}
+
+const SEVERITY: &str = "\"info\", \"warning\" or \"critical\"";
 const SYMBOLS: &str = "symbols, such as [\"VENUE:*\"]";
 const WINDOW: &str = "a window's name in quotes, such as \"1m\"";

@@ -11,10 +11,11 @@ use feeds::time::{self, Nanos};
 use super::catalogue::Catalogue;
 use super::duration;
 use super::glob::Glob;
+use super::grouping::GroupBy;
 use super::quoted::quote;
 use super::validate::Checker;
 use super::{ConfigError, WindowSpec, problem, raw_rules};
-use crate::alert::Severity;
+use crate::alert::{Severity, Subject};
 
 /// Everything about rules in a configuration, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -77,47 +78,38 @@ pub struct InhibitionSpec {
     /// Which are kept quiet.
     pub target: Selector,
     /// What the two have to have in common.
-    pub equal: Common,
+    pub equal: Vec<GroupBy>,
 }
 
-/// What two alerts have to have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Common {
-    /// Nothing.
-    Nothing,
-    /// The symbol.
-    #[default]
-    Symbol,
-    /// The symbol's venue.
-    Venue,
-}
-
-impl Common {
-    /// The name in configurations; none for nothing.
-    #[must_use]
-    pub const fn name(self) -> Option<&'static str> {
-        match self {
-            Common::Nothing => None,
-            Common::Symbol => Some("symbol"),
-            Common::Venue => Some("venue"),
-        }
-    }
-}
-
-/// Alerts by rule and symbol.
+/// Alerts by rule, symbol, severity and labels. The default has all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     /// Names of rules.
     pub rules: Vec<Glob>,
     /// Symbols.
     pub symbols: Vec<Glob>,
+    /// Severities; all if there are none.
+    pub severities: Vec<Severity>,
+    /// What labels have to be, by name. One that is not there is an empty one.
+    pub labels: BTreeMap<String, Glob>,
+}
+
+impl Default for Selector {
+    fn default() -> Selector {
+        let all = || vec![Glob::new("*")];
+        Selector { rules: all(), symbols: all(), severities: Vec::new(), labels: BTreeMap::new() }
+    }
 }
 
 impl Selector {
-    /// True if alerts of that rule on that symbol are among them.
+    /// True if that alert is among them.
     #[must_use]
-    pub fn matches(&self, rule: &str, symbol: &str) -> bool {
-        any(&self.rules, rule) && any(&self.symbols, symbol)
+    pub fn matches(&self, alert: &Subject<'_>) -> bool {
+        let is = |(name, glob): (&String, &Glob)| glob.matches(alert.label(name).unwrap_or_default());
+        (self.severities.is_empty() || self.severities.contains(&alert.severity))
+            && any(&self.rules, alert.rule)
+            && any(&self.symbols, alert.symbol)
+            && self.labels.iter().all(is)
     }
 }
 
@@ -166,17 +158,19 @@ impl RulesSpec {
             line(&mut text, "name", Some(quote(&silence.name)));
             line(&mut text, "rules", Some(list(&silence.of.rules)));
             line(&mut text, "symbols", Some(list(&silence.of.symbols)));
+            line(&mut text, "severity", silence.of.severity_text());
+            line(&mut text, "labels", silence.of.labels_text());
             line(&mut text, "from", from);
             line(&mut text, "until", Some(quote(&time::format(silence.until))));
             line(&mut text, "asked", silence.asked.then(|| "true".to_owned()));
             text.push('\n');
         }
         for inhibition in &self.inhibitions {
-            let equal = inhibition.equal.name().map(quote).unwrap_or_default();
+            let equal: Vec<String> = inhibition.equal.iter().map(|by| quote(&by.to_string())).collect();
             text.push_str("[[inhibitions]]\n");
             line(&mut text, "source", Some(inhibition.source.text()));
             line(&mut text, "target", Some(inhibition.target.text()));
-            line(&mut text, "equal", Some(format!("[{equal}]")));
+            line(&mut text, "equal", Some(format!("[{}]", equal.join(", "))));
             text.push('\n');
         }
         text
@@ -187,8 +181,6 @@ impl RuleSpec {
     fn write(&self, text: &mut String) {
         let some = |text: &Option<String>| text.as_deref().map(quote);
         let time = |nanos: Nanos| (nanos != 0).then(|| quote(&duration::format(nanos)));
-        let labels = self.labels.iter().map(|(name, value)| format!("{} = {}", quote(name), quote(value)));
-        let labels = labels.collect::<Vec<_>>().join(", ");
         text.push_str("[[rules]]\n");
         line(text, "name", Some(quote(&self.name)));
         line(text, "symbols", (!self.symbols.is_empty()).then(|| list(&self.symbols)));
@@ -199,7 +191,7 @@ impl RuleSpec {
         line(text, "once_per_window", some(&self.once_per_window));
         line(text, "once_per_close", some(&self.once_per_close));
         line(text, "severity", Some(quote(self.severity.name())));
-        line(text, "labels", (!self.labels.is_empty()).then(|| format!("{{ {labels} }}")));
+        line(text, "labels", table(self.labels.iter().map(|(name, value)| (name, value.as_str()))));
         line(text, "message", some(&self.message));
         text.push('\n');
     }
@@ -207,8 +199,28 @@ impl RuleSpec {
 
 impl Selector {
     fn text(&self) -> String {
-        format!("{{ rules = {}, symbols = {} }}", list(&self.rules), list(&self.symbols))
+        let mut text = format!("{{ rules = {}, symbols = {}", list(&self.rules), list(&self.symbols));
+        for (key, value) in [("severity", self.severity_text()), ("labels", self.labels_text())] {
+            text.extend(value.map(|value| format!(", {key} = {value}")));
+        }
+        text + " }"
     }
+
+    fn severity_text(&self) -> Option<String> {
+        let names: Vec<String> = self.severities.iter().map(|severity| quote(severity.name())).collect();
+        (!names.is_empty()).then(|| format!("[{}]", names.join(", ")))
+    }
+
+    fn labels_text(&self) -> Option<String> {
+        table(self.labels.iter().map(|(name, glob)| (name, glob.as_str())))
+    }
+}
+
+/// A table of texts; none if there is nothing in it.
+fn table<'a>(pairs: impl Iterator<Item = (&'a String, &'a str)>) -> Option<String> {
+    let pairs: Vec<String> =
+        pairs.map(|(name, value)| format!("{} = {}", quote(name), quote(value))).collect();
+    (!pairs.is_empty()).then(|| format!("{{ {} }}", pairs.join(", ")))
 }
 
 fn line(text: &mut String, key: &str, value: Option<String>) {

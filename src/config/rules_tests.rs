@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::rules::{Common, InhibitionSpec, RuleSpec, RulesSpec, Selector, SilenceSpec};
+use super::rules::{InhibitionSpec, RuleSpec, RulesSpec, Selector, SilenceSpec};
 use super::*;
-use crate::alert::Severity;
+use crate::alert::{Severity, Subject};
 
 fn windows() -> Vec<WindowSpec> {
     standard_windows(&Catalogue::built_in())
@@ -78,13 +78,18 @@ message = 'apart by {"binance:BTCUSDT".close[1m, -1] - "coinbase:BTC-USD".close[
 name = "maintenance"
 rules = ["b*"]
 symbols = ["okx:*"]
+labels = { desk = "cry*" }
 from = "2026-01-01T00:00:00Z"
 until = 2026-01-02T00:00:00Z
 
 [[inhibitions]]
 source = { rules = ["burst"] }
 target = { rules = ["*"], symbols = ["okx:*"] }
-equal = ["venue"]
+equal = ["venue", "label.desk"]
+
+[[inhibitions]]
+source = { severity = "critical" }
+target = { severity = ["info", "warning"], labels = { desk = "crypto" } }
 "#;
 
 /// What that says.
@@ -111,17 +116,45 @@ fn everything() -> RulesSpec {
     let start = feeds::time::parse_words("2026-01-01T00:00:00Z").unwrap();
     let silence = SilenceSpec {
         name: "maintenance".to_owned(),
-        of: Selector { rules: globs(&["b*"]), symbols: globs(&["okx:*"]) },
+        of: Selector { rules: globs(&["b*"]), symbols: globs(&["okx:*"]), ..labelled("cry*", &[]) },
         from: Some(start),
         until: start + day,
         asked: false,
     };
     let inhibition = InhibitionSpec {
-        source: Selector { rules: globs(&["burst"]), symbols: globs(&["*"]) },
-        target: Selector { rules: globs(&["*"]), symbols: globs(&["okx:*"]) },
-        equal: Common::Venue,
+        source: Selector { rules: globs(&["burst"]), ..Selector::default() },
+        target: Selector { symbols: globs(&["okx:*"]), ..Selector::default() },
+        equal: vec![GroupBy::Venue, GroupBy::Label("desk".to_owned())],
     };
-    RulesSpec { rules: vec![burst, apart], silences: vec![silence], inhibitions: vec![inhibition] }
+    let graver = InhibitionSpec {
+        source: Selector { severities: vec![Severity::Critical], ..Selector::default() },
+        target: labelled("crypto", &[Severity::Info, Severity::Warning]),
+        equal: vec![GroupBy::Symbol],
+    };
+    RulesSpec { rules: vec![burst, apart], silences: vec![silence], inhibitions: vec![inhibition, graver] }
+}
+
+/// Alerts with this label `desk`, and of these severities.
+fn labelled(desk: &str, severities: &[Severity]) -> Selector {
+    let labels = [("desk".to_owned(), Glob::new(desk))].into();
+    Selector { labels, severities: severities.to_vec(), ..Selector::default() }
+}
+
+#[test]
+fn selectors_look_at_all_that_they_name() {
+    let labels = [("desk".to_owned(), "crypto".to_owned())];
+    let alert = |rule, symbol, severity, labels| Subject { rule, symbol, severity, labels };
+    let spec = everything();
+    let silenced = |alert: &Subject<'_>| spec.silences[0].of.matches(alert);
+    assert!(silenced(&alert("burst", "okx:A", Severity::Info, &labels)));
+    assert!(!silenced(&alert("apart", "okx:A", Severity::Info, &labels)));
+    assert!(!silenced(&alert("burst", "binance:A", Severity::Info, &labels)));
+    assert!(!silenced(&alert("burst", "okx:A", Severity::Info, &[])));
+    let target = |alert: &Subject<'_>| spec.inhibitions[1].target.matches(alert);
+    assert!(target(&alert("any", "okx:A", Severity::Warning, &labels)));
+    assert!(!target(&alert("any", "okx:A", Severity::Critical, &labels)));
+    // A label that is not there is an empty one.
+    assert!(labelled("", &[]).matches(&alert("any", "okx:A", Severity::Info, &[])));
 }
 
 #[test]
@@ -131,10 +164,6 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(rules, expected);
     assert_eq!(read(&rules.text()).unwrap(), expected);
     assert!(rules.rules[0].watches("okx:BTC-USDT") && !rules.rules[0].watches("okx:BTC-USD"));
-    assert!(
-        rules.inhibitions[0].target.matches("any", "okx:A")
-            && !rules.silences[0].of.matches("apart", "okx:A")
-    );
 
     // The same sections in a whole configuration, which has nothing of them in its canonical text.
     let config = Config::parse("tapedeck.toml", text, &Catalogue::built_in()).unwrap();
@@ -148,10 +177,10 @@ fn little_has_to_be_said() {
     assert_eq!(rules.rules, [plain("a", "price > 1")]);
     assert!(!rules.is_empty() && read("").unwrap().is_empty());
     let silence = read("[[silences]]\nname = \"a\"\nuntil = \"2026-01-01T00:00:00Z\"\n").unwrap();
-    assert_eq!(silence.silences[0].of, Selector { rules: globs(&["*"]), symbols: globs(&["*"]) });
+    assert_eq!(silence.silences[0].of, Selector::default());
     let text = "[[inhibitions]]\nsource = { symbols = [\"a:*\"] }\ntarget = { symbols = [\"b:*\"] }\n";
-    assert_eq!(read(text).unwrap().inhibitions[0].equal, Common::Symbol);
-    assert_eq!(read(&format!("{text}equal = []\n")).unwrap().inhibitions[0].equal, Common::Nothing);
+    assert_eq!(read(text).unwrap().inhibitions[0].equal, [GroupBy::Symbol]);
+    assert_eq!(read(&format!("{text}equal = []\n")).unwrap().inhibitions[0].equal, []);
 }
 
 #[test]
@@ -285,10 +314,7 @@ fn what_is_wrong_with_a_rule() {
 
 #[test]
 fn what_is_wrong_with_silences_and_inhibitions() {
-    let marked = |text: &str, message: &str, marked: &str| {
-        let rules = "[[rules]]\nname = \"burst\"\nwhen = \"price > 1\"\n";
-        assert_eq!(self::message(&format!("{rules}{text}\n")), (message.to_owned(), marked.to_owned()));
-    };
+    let marked = marked_behind_a_rule;
     let silence = |more: &str| format!("[[silences]]\nname = \"a\"\n{more}");
     marked(&silence(""), "`until` is missing here", "[[silences]]");
     marked(
@@ -322,9 +348,55 @@ fn what_is_wrong_with_silences_and_inhibitions() {
         "\"symbl\"",
     );
     marked(
-        &inhibition(&format!("{source}equal = [\"symbol\", \"venue\"]")),
-        "write `symbol` or `venue`: one symbol has one venue",
-        "[\"symbol\", \"venue\"]",
+        &inhibition(&format!("{source}equal = [\"rule\", \"rule\"]")),
+        "`rule` is there already",
+        "\"rule\"",
+    );
+    marked(
+        &inhibition(&format!("{source}equal = [\"label.dsk\"]")),
+        "no rule has the label `dsk`; the nearest is `label.desk`",
+        "\"label.dsk\"",
+    );
+    marked(
+        &inhibition("source = { severity = [\"info\", \"critcal\"] }"),
+        "unknown severity `critcal`; the nearest is `critical`",
+        "\"critcal\"",
+    );
+}
+
+/// What is marked, and why, in this text behind a rule with a label.
+fn marked_behind_a_rule(text: &str, message: &str, marked: &str) {
+    let rules = "[[rules]]\nname = \"burst\"\nwhen = \"price > 1\"\nlabels = { desk = \"one\" }\n";
+    assert_eq!(self::message(&format!("{rules}{text}\n")), (message.to_owned(), marked.to_owned()));
+}
+
+#[test]
+fn what_is_wrong_with_what_selectors_name() {
+    let marked = marked_behind_a_rule;
+    let until = "until = \"2026-01-01T00:00:00Z\"\n";
+    let silence = |more: &str| format!("[[silences]]\nname = \"a\"\n{more}");
+    let inhibition = |more: &str| format!("[[inhibitions]]\ntarget = {{ rules = [\"*\"] }}\n{more}");
+    marked(
+        &silence(&format!("{until}severity = 3")),
+        "`severity` is \"info\", \"warning\" or \"critical\", or a list of them, not an integer",
+        "3",
+    );
+    marked(&inhibition("source = { severity = [] }"), "`severity` is empty; without it all are meant", "[]");
+    marked(
+        &inhibition("source = { label = { desk = \"a\" } }\n")
+            .replace("{ label =", "{ rules = [\"*\"], label ="),
+        "unknown key `label` in source; the nearest is `labels`",
+        "label",
+    );
+    marked(
+        &silence(&format!("{until}labels = {{ dsk = \"one\" }}")),
+        "no rule has the label `dsk`; the nearest is `desk`",
+        "dsk",
+    );
+    marked(
+        &silence(&format!("{until}labels = {{ desk = 1 }}")),
+        "`labels` is a table of texts, such as { desk = \"crypto\" }, not an integer",
+        "1",
     );
 }
 
@@ -383,13 +455,18 @@ fn any_rule() -> impl Strategy<Value = RuleSpec> {
 proptest! {
     #[test]
     fn the_text_of_rules_reads_back(
-        rules in prop::collection::vec(any_rule(), 0..4), until in 1_000_000_000_000_000_000i64..2_000_000_000_000_000_000,
+        rules in prop::collection::vec(any_rule(), 0..4), grave in prop::collection::vec(0..3usize, 0..3), until in 1_000_000_000_000_000_000i64..2_000_000_000_000_000_000,
     ) {
         let named = rules.into_iter().enumerate();
-        let rules = named.map(|(n, rule)| RuleSpec { name: format!("r{n}"), ..rule }).collect();
-        let of = Selector { rules: globs(&["*"]), symbols: globs(&["a:*", "?"].map(|glob| if glob == "?" { "*?" } else { glob })) };
+        let rules: Vec<RuleSpec> = named.map(|(n, rule)| RuleSpec { name: format!("r{n}"), ..rule }).collect();
+        let labels = rules.iter().flat_map(|rule: &RuleSpec| &rule.labels);
+        let labels = labels.map(|(name, value)| (name.clone(), Glob::new(value))).collect();
+        let by = rules.iter().flat_map(|rule| rule.labels.keys()).map(|name| GroupBy::Label(name.clone()));
+        let equal = by.take(1).chain([GroupBy::Severity]).collect();
+        let severities = grave.iter().map(|place| Severity::ALL[*place]).collect();
+        let of = Selector { symbols: globs(&["a:*", "*?"]), severities, labels, ..Selector::default() };
         let silence = SilenceSpec { name: "s".to_owned(), of: of.clone(), from: None, until, asked: until % 2 == 0 };
-        let inhibition = InhibitionSpec { source: of.clone(), target: of, equal: Common::Nothing };
+        let inhibition = InhibitionSpec { source: of.clone(), target: of, equal };
         let has_rules = |rules: &Vec<RuleSpec>| !rules.is_empty();
         let spec = RulesSpec {
             silences: if has_rules(&rules) { vec![silence] } else { Vec::new() },

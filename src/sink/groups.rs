@@ -104,15 +104,7 @@ impl Serialize for Common<'_> {
 
 /// What `alert` has of `by`.
 fn values(by: &[GroupBy], alert: &Alert) -> Values {
-    let value = |by: &GroupBy| match by {
-        GroupBy::Rule => Some(alert.rule.clone()),
-        GroupBy::Symbol => Some(alert.symbol.clone()),
-        GroupBy::Severity => Some(alert.severity.name().to_owned()),
-        GroupBy::Label(name) => {
-            alert.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.clone())
-        }
-    };
-    by.iter().map(value).collect()
+    by.iter().map(|by| by.of(&alert.subject()).map(str::to_owned)).collect()
 }
 
 /// One group.
