@@ -188,6 +188,9 @@ pub struct Tick {
     /// True for a trade that is none of the market's (an insurance fund's, a forced one): counted with `history`, not
     /// aggregated, and its id is not missing.
     pub excluded: bool,
+    /// True if another connection has brought it already, and it has no key that would show that: counted as a
+    /// duplicate.
+    pub repeated: bool,
     /// What happened.
     pub event: Event,
 }
@@ -198,7 +201,8 @@ impl Tick {
     #[inline]
     pub fn new(symbol: SymbolId, exchange_ts: Nanos, received_at: Option<Nanos>, event: Event) -> Tick {
         let received_at = received_at.unwrap_or(Nanos::MIN);
-        Tick { exchange_ts, received_at, symbol, timed: true, history: false, excluded: false, event }
+        let (history, excluded, repeated) = (false, false, false);
+        Tick { exchange_ts, received_at, symbol, timed: true, history, excluded, repeated, event }
     }
 
     /// When its bytes came in by our clock; `None` in files that do not say.

@@ -42,6 +42,12 @@ pub const fn epoch_ticks(symbols: usize) -> usize {
     }
 }
 
+/// How long a tick without a key is remembered to know it again from another connection of its venue, where there is more
+/// than one: a connection that is further behind another is not only slow, and is dropped.
+pub const OVERLAP_KEPT: Nanos = 10 * SECOND;
+/// Ticks of one stream that are remembered so, at most: 400 a second for as long, at some 150 bytes each 600 KB.
+pub const OVERLAP_TICKS: usize = 4_096;
+
 /// Threads that apply ticks, at most; beyond the cores of any one machine more only cost.
 pub const WORKERS_MAX: usize = 256;
 

@@ -9,12 +9,13 @@ use feeds::outage::{Outage, Sign, Whose};
 use feeds::recording::{Alarm, Past};
 use feeds::symbol::{Symbol, SymbolId, SymbolTable};
 use feeds::time::Nanos;
-use feeds::venue::{DuplicateKey, Output};
+use feeds::venue::{DuplicateKey, Output, Venue};
 use feeds::venues::by_id;
 use rustc_hash::FxHashMap;
 
 use super::carried::{Carried, Carriers};
 use super::delivery::{ConnectionId, Decoded, Delivery};
+use super::overlap::{Overlaps, unkeyed};
 use crate::clock::Stamp;
 use crate::source::{Batch, NewInput, NewOutage, NewSymbol, Offset, Run};
 use crate::symbol::outages::{Cause, Channels};
@@ -22,6 +23,8 @@ use crate::symbol::outages::{Cause, Channels};
 /// What a connection's ticks are translated with.
 struct Connection {
     venue: &'static str,
+    /// Channels whose ticks have no key.
+    unkeyed: Channels,
     input: usize,
     /// Its numbers of symbols to ours.
     symbols: Arc<[SymbolId]>,
@@ -37,6 +40,7 @@ pub struct Intake {
     next_input: usize,
     connections: FxHashMap<ConnectionId, Connection>,
     carriers: Carriers,
+    overlaps: Overlaps,
     numbers: FxHashMap<Symbol, SymbolId>,
     /// Connections that end now are ended by the run.
     stopping: bool,
@@ -50,6 +54,7 @@ impl Intake {
             next_input: first_input,
             connections: FxHashMap::default(),
             carriers: Carriers::default(),
+            overlaps: Overlaps::default(),
             numbers: FxHashMap::default(),
             stopping: false,
         }
@@ -60,11 +65,12 @@ impl Intake {
         let mut batch = empty(now);
         match delivery {
             Delivery::Opened { connection, venue, address, .. } => {
-                let (number, venue) = (self.next_input, venue.id());
+                let number = self.next_input;
                 self.next_input += 1;
                 self.connections.insert(connection, Connection::new(venue, number));
-                self.carriers.open(connection, venue);
-                batch.inputs.push(NewInput { number, name: address, venue });
+                self.carriers.open(connection, venue.id());
+                self.overlaps.open(venue.id());
+                batch.inputs.push(NewInput { number, name: address, venue: venue.id() });
             }
             Delivery::Frames(decoded) => self.frames(*decoded, &mut batch),
             Delivery::Closed { connection, rest, .. } => {
@@ -128,10 +134,14 @@ impl Intake {
         known.symbols = ids.into();
     }
 
-    fn output(&mut self, connection: ConnectionId, output: Output, batch: &mut Batch) {
+    fn output(&mut self, connection: ConnectionId, mut output: Output, batch: &mut Batch) {
         let Some(known) = self.connections.get(&connection) else { return };
         let file = known.input;
         self.carriers.hear(connection, &output);
+        if !known.unkeyed.is_empty() {
+            let whose = (known.venue, connection);
+            self.overlaps.mark(whose, known.unkeyed, &known.symbols, &mut output.ticks);
+        }
         batch.symbols = Arc::clone(&known.symbols);
         batch.runs.push(Run { file, end: output.ticks.len() });
         let offsets = output.offsets.iter().map(|&(at, offset)| Offset { at, file, offset });
@@ -145,6 +155,7 @@ impl Intake {
     /// say, which knows until when.
     fn close(&mut self, connection: ConnectionId, batch: &mut Batch) {
         let Some(known) = self.connections.remove(&connection) else { return };
+        self.overlaps.close(known.venue);
         let number = |native: &str| self.numbers.get(&Symbol::new(known.venue, native)).copied();
         let symbols = self.carriers.close(connection, number);
         if !symbols.is_empty() && !self.stopping {
@@ -185,8 +196,9 @@ impl Intake {
 }
 
 impl Connection {
-    fn new(venue: &'static str, input: usize) -> Connection {
-        Connection { venue, input, symbols: Arc::new([]), is_first: Vec::new(), last: None }
+    fn new(venue: &'static dyn Venue, input: usize) -> Connection {
+        let (unkeyed, symbols) = (unkeyed(venue), Arc::new([]));
+        Connection { venue: venue.id(), unkeyed, input, symbols, is_first: Vec::new(), last: None }
     }
 
     fn outage(&self, outage: &Outage) -> NewOutage {

@@ -18,6 +18,7 @@ mod inbound;
 pub mod intake;
 pub mod keeper;
 mod open;
+mod overlap;
 pub mod plan;
 pub mod slot;
 pub mod warden;

@@ -374,6 +374,7 @@ fn tick_flags(tick: &Tick) -> String {
         (!tick.timed).then_some("untimed"),
         tick.history.then_some("history"),
         tick.excluded.then_some("excluded"),
+        tick.repeated.then_some("repeated"),
         why,
     ];
     flags.into_iter().flatten().collect::<Vec<_>>().join("|")

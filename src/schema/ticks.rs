@@ -2,8 +2,7 @@
 //!
 //! # Bytes
 //! A tick: kind (0 trade, 1 quote, 2 rejected) with bit 4 if not timed and bit 5 if history, bit 6 if
-//! excluded; exchange time; option of
-//! receive time; then the trade, the quote, or nothing. Other entries: kind (3 clock, 4 outage, 5 end, 6 past, 7 clock
+//! excluded, bit 7 if repeated; exchange time; option of receive time; then the trade, the quote, or nothing. Other entries: kind (3 clock, 4 outage, 5 end, 6 past, 7 clock
 //! with its second, 8 stop, 9 rules), then the frontier of the clock (and its second); the outage's time, channels and
 //! cause; nothing; a tick; nothing; the number of the rulebook u64. A chunk: version 2 (version 1 has ticks
 //! only), number of entries, then each: tape number − number of the one before (the first: 0 from the key), symbol,
@@ -32,6 +31,7 @@ const RULES: u8 = 9;
 const UNTIMED: u8 = 1 << 4;
 const HISTORY: u8 = 1 << 5;
 const EXCLUDED: u8 = 1 << 6;
+const REPEATED: u8 = 1 << 7;
 
 /// A chunk of the tape being built.
 #[derive(Debug, Default)]
@@ -182,8 +182,8 @@ fn encode_tick(tick: &Tick, out: &mut Vec<u8>) {
         Event::Rejected(_) => 2,
     };
     let mark = |set: bool, bit: u8| if set { bit } else { 0 };
-    let marks = mark(!tick.timed, UNTIMED) | mark(tick.history, HISTORY) | mark(tick.excluded, EXCLUDED);
-    out.put_u8(kind | marks);
+    let origin = mark(tick.history, HISTORY) | mark(tick.excluded, EXCLUDED) | mark(tick.repeated, REPEATED);
+    out.put_u8(kind | mark(!tick.timed, UNTIMED) | origin);
     out.put_i64(tick.exchange_ts);
     out.put_u8(u8::from(tick.received_at().is_some()));
     if let Some(received_at) = tick.received_at() {
@@ -213,6 +213,7 @@ fn decode_tick(kind: u8, symbol: SymbolId, from: &mut Reader<'_>) -> Result<Tick
     tick.timed = kind & UNTIMED == 0;
     tick.history = kind & HISTORY != 0;
     tick.excluded = kind & EXCLUDED != 0;
+    tick.repeated = kind & REPEATED != 0;
     Ok(tick)
 }
 

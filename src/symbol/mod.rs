@@ -225,6 +225,7 @@ impl SymbolState {
             return;
         }
         match &tick.event {
+            Event::Trade(_) | Event::Quote(_) if tick.repeated => self.ledger.duplicate += 1,
             Event::Trade(trade) => self.apply_trade(plan, number, tick, trade, out),
             Event::Quote(quote) => self.apply_quote(plan, number, tick, quote, out),
             Event::Rejected(why) => self.reject(plan, number, tick, *why, out),

@@ -17,7 +17,7 @@ use tapedeck::tape::Cut;
 
 use crate::live::{Connection, live_options, recording, run_live};
 use crate::made::{capture_trade, config, native_of};
-use crate::support::{assert_same, dump_of, dumped, options};
+use crate::support::{assert_same, dump_of, dumped, lines, options};
 
 const START: i64 = 1_700_000_000 * SECOND;
 
@@ -93,4 +93,41 @@ fn an_answer_by_number_tells_nothing_to_who_has_not_asked() {
     };
     assert_eq!(heard(true), [Notice::Acknowledged(vec![Stream::new(native_of(0), Channel::Quotes)])]);
     assert_eq!(heard(false), []);
+}
+
+/// Its trades have no ids: while two connections bring them, nothing but their content shows which are the same.
+#[test]
+fn what_two_connections_bring_counts_once_where_nothing_numbers_it() {
+    let phemex = by_id("phemex").unwrap();
+    let trades = |first: i64, many: i64| {
+        let frames = (first..first + many).map(|at| {
+            let ts = START + at * SECOND / 4;
+            let trade = format!("[{ts},\"Buy\",\"100.{at}\",\"0.5\"]");
+            let text = format!(
+                "{{\"dts\":{ts},\"mts\":{ts},\"sequence\":{at},\"symbol\":\"FOOUSDT\",\"trades_p\":[{trade},{trade}],\
+                 \"type\":\"incremental\"}}"
+            );
+            (ts, text.into_bytes())
+        });
+        frames.collect::<Vec<_>>()
+    };
+    let (mut old, opened) = Connection::open(1, phemex, START);
+    let mut deliveries = vec![opened, old.frames(&trades(0, 8))];
+    let (mut new, opened) = Connection::open(2, phemex, START);
+    deliveries.extend([
+        opened,
+        new.frames(&trades(8, 4)),
+        old.frames(&trades(8, 8)),
+        new.frames(&trades(12, 6)),
+    ]);
+    deliveries.push(old.close(START + 5 * SECOND));
+    deliveries.push(new.frames(&trades(18, 2)));
+    let folder = tempfile::tempdir().unwrap();
+    let store = run_live(folder.path(), deliveries, &live_options(2, Cut::Adaptive));
+    let replay = ReplayOptions { config: config(true), ..options() };
+    assert_same(&dump_of(&recording(folder.path()), &replay), &dumped(&store), "the replay");
+    let dump = dumped(&store);
+    let windows = lines(&dump, "window,1s,phemex:FOOUSDT,");
+    assert_eq!(windows.len(), 5);
+    assert!(windows.iter().all(|line| line.contains(",trades=8,")), "{windows:?}");
 }

@@ -2,6 +2,7 @@
 
 mod lifetimes;
 mod outages;
+mod overlap;
 mod refusals;
 mod server;
 mod session;
