@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::limits::SILENCE;
 use crate::config::{Catalogue, Config, Listen};
 use crate::feed::FeedSpec;
+use crate::live::generation;
 use crate::live::recorder::Recorder;
 use crate::live::service::{self, Service};
 use crate::live::{Deck, LiveOptions};
@@ -90,6 +91,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     // What is shown is what the last checkpoint has.
     config.engine.checkpoint_every = SECOND;
     let options = LiveOptions { config, workers, cut: Cut::Adaptive, sabotage: None };
+    generation::found(&*store, clock::wall()).map_err(anyhow::Error::from)?;
     let deck = Deck::start(&store, &options, Some(recorder)).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
     let service = Service {

@@ -27,6 +27,7 @@ use crate::config::{Catalogue, Config};
 use crate::feed::dial::TcpDial;
 use crate::feed::{ConnectionStatus, FeedSpec};
 use crate::live::control::Command;
+use crate::live::generation;
 use crate::live::recorder::Recorder;
 use crate::live::service::{self, Service, Watch};
 use crate::live::{Deck, LiveOptions};
@@ -60,6 +61,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let checkpoint_every = config.engine.checkpoint_every;
     let facts = Facts { db: Some(db.clone()), recording: args.record.clone(), checkpoint_every };
     let options = LiveOptions { config, workers, cut: Cut::Adaptive, sabotage: None };
+    generation::found(&*store, clock::wall()).map_err(anyhow::Error::from)?;
     let deck =
         Deck::start(&store, &options, recorder.map_err(anyhow::Error::from)?).map_err(anyhow::Error::from)?;
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;

@@ -78,8 +78,8 @@ impl Place {
                 self.cursor = Some(Cursor { generation, number });
                 format!(
                     "the log is of generation {generation} now: alerts from number {differs_from} on may differ from \
-                     those that were printed; going on behind {generation}-{number}, and what was printed is not \
-                     printed again"
+                     those that were printed; going on behind {generation}-{number}, and what was printed since the \
+                     start is not printed again"
                 )
             }
             Elsewhere::Gone { oldest } => {

@@ -3,7 +3,11 @@
 //! What was published may be lost: the log's tail with the power of the machine, or files with their disk. Numbers of
 //! alerts would then be given again, to others. So the generation of cursors rises if the database recovered below its
 //! witness ([`crate::store::witness`]), or if the last run did not stop on purpose and the machine was started since.
+//!
+//! A database that is begun anew numbers its alerts from one again, like the one before it, whose followers may still have
+//! their cursors. So its first generation is the second in which it began.
 
+use feeds::time::{Nanos, SECOND};
 use tracing::warn;
 
 use crate::schema::alerts::{self, Generation};
@@ -28,6 +32,22 @@ struct Before {
 /// [`StoreError`] if that cannot be read or noted.
 pub fn begin(store: &dyn Store, recovered: u64) -> Result<Generation, StoreError> {
     begin_under(store, recovered, &boot_id())
+}
+
+/// Makes the second `now` lies in the first generation of `store`, if nothing was ever begun there.
+///
+/// # Errors
+/// [`StoreError`] if that cannot be read or noted.
+pub fn found(store: &dyn Store, now: Nanos) -> Result<(), StoreError> {
+    let before = Before::read(store)?;
+    let is_new = before.boot.is_none() && matches!(before.witness, Ok(None));
+    if !is_new || before.generation != Generation::default() || alerts::head(store)? > 0 {
+        return Ok(());
+    }
+    let mut batch = Batch::default();
+    let number = (now / SECOND).unsigned_abs().max(1);
+    Generation { number, differs_from: 1 }.put(&mut batch);
+    store.commit(&batch, true)
 }
 
 /// Notes that the run stopped on purpose and all of it is in the database.
@@ -191,5 +211,26 @@ mod tests {
         assert_eq!(begin_under(&empty, 0, "one").unwrap(), Generation { number: 8, differs_from: 1 });
         std::fs::write(folder.path().join(crate::store::witness::WITNESS_FILE), b"rot").unwrap();
         assert_eq!(begin_under(&empty, 0, "one").unwrap(), Generation { number: 9, differs_from: 1 });
+    }
+
+    /// Cursors of the database before it mean nothing in it, though they may lie within its log.
+    #[test]
+    fn a_new_database_has_a_generation_of_its_own_and_keeps_it() {
+        let (store, second) = (MemoryStore::new(), 1_700_000_000);
+        found(&store, second * SECOND + 7).unwrap();
+        let first = Generation { number: second.unsigned_abs(), differs_from: 1 };
+        assert_eq!(begin_under(&store, 0, "one").unwrap(), first);
+        found(&store, 2 * second * SECOND).unwrap();
+        assert_eq!(begin_under(&store, 0, "one").unwrap(), first);
+        assert_eq!(
+            first.differs_since(&store, 3).unwrap(),
+            1,
+            "no alert of another database is one of its own"
+        );
+        // What a replay began had its alerts told under the first one.
+        let replayed = MemoryStore::new();
+        alerts_up_to(&replayed, 1);
+        found(&replayed, second * SECOND).unwrap();
+        assert_eq!(begin_under(&replayed, 9, "one").unwrap(), Generation::default());
     }
 }

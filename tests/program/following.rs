@@ -1,7 +1,7 @@
 //! Clients of the alert stream that keep what they are told: over a WebSocket of their own, and the program's.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -34,14 +34,32 @@ impl Row {
         Row(number, alert.id.to_string(), alert.state.name().to_owned())
     }
 
-    /// An alert as it is told; none for a heartbeat.
-    fn read(text: &str) -> Option<Row> {
+    /// An alert as it is told in this generation; none for a heartbeat.
+    fn read(text: &str, known: u64) -> Option<Row> {
         let value: Value = serde_json::from_str(text).unwrap();
         let text = |name: &str| value[name].as_str().map(str::to_owned);
         let cursor = text("cursor").unwrap();
         let (generation, number) = cursor.split_once('-').unwrap();
-        assert_eq!(generation, "1", "nothing that was published was lost");
+        assert_eq!(generation, known.to_string(), "nothing that was published was lost");
         Some(Row(number.parse().unwrap(), text("id")?, text("state")?))
+    }
+}
+
+/// The generation of the log of the run that listens on `port`, as soon as that does.
+fn generation(port: u16) -> u64 {
+    loop {
+        let asked = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+            stream.write_all(
+                b"GET /v1/alerts?limit=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            )?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text).map(|_| text)
+        });
+        let text = asked.unwrap_or_default();
+        if let Some((_, next)) = text.split_once("\"next\":\"") {
+            return next.split_once('-').unwrap().0.parse().unwrap();
+        }
+        pause(COMES_AGAIN);
     }
 }
 
@@ -78,8 +96,9 @@ impl Socket {
     /// Follows behind alert `begin`; each time it comes again it goes back by up to `back` alerts that it knows.
     pub(crate) fn start(port: u16, begin: u64, back: u64) -> Socket {
         let (last, stop) = (Arc::new(AtomicU64::new(begin)), Arc::new(AtomicBool::new(false)));
+        let (known, shared) = (generation(port), (Arc::clone(&last), Arc::clone(&stop)));
         let work =
-            Work { port, begin, back, last: Arc::clone(&last), stop: Arc::clone(&stop), told: Vec::new() };
+            Work { port, generation: known, begin, back, last: shared.0, stop: shared.1, told: Vec::new() };
         Socket { begin, back, last, stop, thread: std::thread::spawn(|| work.run()) }
     }
 }
@@ -106,6 +125,7 @@ impl Follower for Socket {
 /// A socket's thread.
 struct Work {
     port: u16,
+    generation: u64,
     begin: u64,
     back: u64,
     last: Arc<AtomicU64>,
@@ -130,7 +150,8 @@ impl Work {
     fn open(&self, after: u64) -> Option<WebSocket<TcpStream>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(LOOK_EVERY)).ok()?;
-        let url = format!("ws://127.0.0.1:{}/v1/alerts/stream?after=1-{after}", self.port);
+        let (port, generation) = (self.port, self.generation);
+        let url = format!("ws://127.0.0.1:{port}/v1/alerts/stream?after={generation}-{after}");
         match tungstenite::client(url, stream) {
             Ok((socket, _)) => Some(socket),
             // A log that ends before what was told, or is another, is told by other answers.
@@ -156,7 +177,7 @@ impl Work {
                 }
                 Err(_) => return,
             };
-            let Some(row) = Row::read(&text) else { continue };
+            let Some(row) = Row::read(&text, self.generation) else { continue };
             assert_eq!(row.0, self.begin + place as u64 + 1, "not the next one");
             match self.told.get(place) {
                 Some(known) => assert_eq!(row, *known, "told otherwise than before"),
@@ -175,6 +196,7 @@ pub(crate) struct Program {
     name: &'static str,
     folder: PathBuf,
     port: u16,
+    generation: u64,
     begin: u64,
     is_mortal: bool,
     starts: usize,
@@ -191,8 +213,9 @@ impl Program {
         is_mortal: bool,
     ) -> Program {
         let folder = folder.path().to_owned();
-        let running = started(&folder, port, name, begin, 0);
-        Program { name, folder, port, begin, is_mortal, starts: 1, running }
+        let generation = generation(port);
+        let running = started(&folder, port, name, (generation, begin), 0);
+        Program { name, folder, port, generation, begin, is_mortal, starts: 1, running }
     }
 }
 
@@ -200,9 +223,9 @@ fn output(folder: &Path, name: &str, start: usize) -> PathBuf {
     folder.join(format!("{name}.{start}.ndjson"))
 }
 
-fn started(folder: &Path, port: u16, name: &str, begin: u64, start: usize) -> Running {
+fn started(folder: &Path, port: u16, name: &str, (generation, begin): (u64, u64), start: usize) -> Running {
     let line = format!(
-        "alerts follow http://127.0.0.1:{port} --after 1-{begin} --format ndjson --state-file {name}.cursor"
+        "alerts follow http://127.0.0.1:{port} --after {generation}-{begin} --format ndjson --state-file {name}.cursor"
     );
     let out = File::create(output(folder, name, start)).unwrap();
     let mut command = command(line.split(' '));
@@ -230,7 +253,8 @@ impl Follower for Program {
         if self.is_mortal && draws.below(MORTAL_ONE_IN) == 0 {
             self.running.signal("KILL");
             self.running.wait();
-            self.running = started(&self.folder, self.port, self.name, self.begin, self.starts);
+            let behind = (self.generation, self.begin);
+            self.running = started(&self.folder, self.port, self.name, behind, self.starts);
             self.starts += 1;
         }
     }
@@ -245,7 +269,7 @@ impl Follower for Program {
             let (whole, torn) = text.rsplit_once('\n').unwrap_or(("", &text));
             assert!(torn.is_empty() || start + 1 < self.starts, "it ends with {torn:?}");
             let mut is_again = start > 0;
-            for row in whole.lines().map(|line| Row::read(line).unwrap()) {
+            for row in whole.lines().map(|line| Row::read(line, self.generation).unwrap()) {
                 // Only who was killed is told again what it may have lost.
                 match row.0.checked_sub(self.begin + 1).and_then(|place| told.get(place as usize)) {
                     Some(known) => assert!(is_again && row == *known, "{}: {row:?} twice", self.name()),
