@@ -268,6 +268,7 @@ fn shows_symbols_and_windows(address: SocketAddr, store: &Arc<dyn Store>) {
         assert_eq!(answer.status, status, "{path}");
         assert!(answer.json()["error"].as_str().unwrap().contains(said), "{answer:?}");
     }
+    assert_eq!(get(address, "/v1/rules").body, "# there never were any\n");
     let latency = get(address, "/v1/latency").json();
     let stages: Vec<&Value> = latency["rows"].as_array().unwrap().iter().map(|row| &row["stage"]).collect();
     assert!(stages.contains(&&Value::from("received→applied")), "{stages:?}");

@@ -169,7 +169,10 @@ impl Feeds {
                 slot.want(|wanted| wanted.extend(streams));
             }
             slots.extend(new);
-            feeds.insert(spec.venue.id(), feed);
+            let of_venue: &mut Feed = feeds.entry(spec.venue.id()).or_insert(feed);
+            let more = spec.channels.iter().filter(|channel| !of_venue.channels.contains(channel));
+            let more: Vec<Channel> = more.copied().collect();
+            of_venue.channels.extend(more);
         }
         let held: Vec<Held<SlotWard>> =
             slots.iter().map(|slot| Held::start(SlotWard(slot.clone()))).collect();

@@ -151,6 +151,10 @@ pub fn carried(mut rules: RulesSpec, before: &str, windows: &[WindowSpec], now: 
 pub fn rules_of(name: &str, text: &str, windows: &[WindowSpec]) -> Result<RulesSpec, String> {
     let of_rules = |section: &String| ["rules", "silences", "inhibitions"].contains(&section.as_str());
     let sections: toml::Table = text.parse().unwrap_or_default();
+    // An empty text is a file that is being written, or a request that was to read a file again, and no wish to end all.
+    if sections.is_empty() && text.parse::<toml::Table>().is_ok() {
+        return Err("there is nothing in it; to end all rules, write `rules = []`".to_owned());
+    }
     if sections.keys().all(of_rules) {
         return RulesSpec::parse(name, text, windows).map_err(|error| error.to_string());
     }
@@ -200,7 +204,10 @@ mod tests {
         let alone = reload("[[rules]]\nname = 'two'\nwhen = 'size > 1'\n").unwrap();
         assert!(alone.contains("name = \"two\"") && !alone.contains("one"), "{alone}");
         assert!(reload(CONFIG).unwrap().contains("name = \"one\""));
-        assert_eq!(reload("").unwrap(), "", "no rules are rules, too");
+        assert_eq!(reload("rules = []\n").unwrap(), "", "no rules are rules, too");
+        for nothing in ["", "\n# all of it later\n"] {
+            assert!(reload(nothing).unwrap_err().contains("`rules = []`"));
+        }
         let wrong = reload("[[rules]]\nname = 'two'\nwhen = 'sizes > 1'\n").unwrap_err();
         assert!(wrong.contains("the rules:3:") && wrong.contains("`size`"), "{wrong}");
         // Its windows are not those of the run.

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod dump;
 pub mod explain;
 pub mod percentiles;
+pub mod rules;
 pub mod tables;
 pub mod windows;
 

@@ -17,6 +17,7 @@ use super::rows::{self, Asked};
 use super::stream::{self, Figures, Streams};
 use super::{alerts, control, metrics, page};
 use crate::output::{Cell, Column, Format, write};
+use crate::query::rules::in_force;
 use crate::query::{Catalogue, Filter, QueryError, percentiles, tables};
 use crate::view::Viewer;
 
@@ -52,6 +53,7 @@ pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>, places: Arc<Pla
         .route("/v1/windows", get(windows))
         .route("/v1/alerts", get(alerts))
         .route("/v1/latency", get(latency))
+        .route("/v1/rules", get(rules))
         .route("/v1/rules/reload", post(control::reload))
         .route("/v1/silences", post(control::silence))
         .fallback(async || problem(StatusCode::NOT_FOUND, PATHS))
@@ -59,9 +61,12 @@ pub(super) fn router(viewer: Arc<Viewer>, streams: Arc<Streams>, places: Arc<Pla
         .merge(followed)
 }
 
+/// What rules are written in.
+const TOML: &str = "application/toml; charset=utf-8";
+
 /// What is said where nothing is.
 const PATHS: &str = "nothing is here; there is /, /healthz, /readyz, /metrics, /v1/status, /v1/feeds, /v1/symbols, \
-                     /v1/windows, /v1/windows/stream, /v1/alerts, /v1/alerts/stream, /v1/latency, /v1/venues and /v1/live";
+                     /v1/windows, /v1/windows/stream, /v1/alerts, /v1/alerts/stream, /v1/rules, /v1/latency, /v1/venues and /v1/live";
 
 /// Ready or not, and why not.
 async fn ready(State(viewer): Shared) -> Response {
@@ -96,6 +101,16 @@ async fn venues() -> Response {
         })
     });
     answer(StatusCode::OK, &json!({ "venues": venues.collect::<Vec<Value>>() }))
+}
+
+/// What could be given to a reload.
+async fn rules(State(viewer): Shared) -> Response {
+    read(move || match in_force(viewer.store()) {
+        Ok(Some((entry, text))) => body(TOML, format!("# in force from entry {entry} on\n{text}")),
+        Ok(None) => body(TOML, "# there never were any\n".to_owned()),
+        Err(error) => refused(&error),
+    })
+    .await
 }
 
 /// The columns of `query symbols`.

@@ -83,6 +83,13 @@ fn symbols_that_come_and_go_are_the_same_live_and_replayed() {
         assert!(wanted.contains("\"wanted\"") && wanted.contains(&symbol) == is_there, "{wanted}");
         go_on();
     }
+    let rules = "[[rules]]\nname = 'any'\nwhen = 'price > 0'\n";
+    assert!(live.ask("POST /v1/rules/reload", token, rules).unwrap().contains("\"entry\""));
+    let in_force = || live.ask("GET /v1/rules", token, "").filter(|text| text.contains("name = \"any\""));
+    assert!(wait_for(in_force).contains("# in force from entry "));
+    assert!(live.ask("POST /v1/rules/reload", token, "").unwrap().contains("`rules = []`"));
+    go_on();
+    assert!(in_force().is_some(), "what is refused changes nothing");
     ended(live);
     folder.run(&format!("replay {} --config c.toml --db again", files(&folder, "tape"))).fine();
     assert_eq!(folder.digest("again"), folder.digest("db"));

@@ -196,11 +196,11 @@ pub(crate) fn venue_names(tree: &Tree) -> Vec<Offence> {
     })
 }
 
-/// No comment begins with a word in capitals and a colon, as those do that put something off. What the code itself leaves
-/// open, clippy finds.
+/// No comment begins with a word in capitals and a colon or a name in brackets behind it, as those do that put something
+/// off. What the code itself leaves open, clippy finds.
 pub(crate) fn leftovers(tree: &Tree) -> Vec<Offence> {
     lines_with_comments(tree, |comment| {
-        let (word, _) = comment.trim_start().split_once(':')?;
+        let (word, _) = comment.trim_start().split_once([':', '('])?;
         let shouts = word.len() > 2 && word.chars().all(|letter| letter.is_ascii_uppercase());
         shouts.then(|| format!("`{word}`: finish it, or take it out"))
     })

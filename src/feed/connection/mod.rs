@@ -184,6 +184,8 @@ impl Connection {
             Ok(()) => self.serve_open(&mut leave).await,
             Err(why) => why,
         };
+        // What was not wanted any more when it ended is not missing, whoever ended it.
+        let _ = self.tell_wishes(&slot.wanted()).await;
         // What the venue's last words were may say more, but a close of ours should at least go out.
         let _ = timeout(CLOSE_WITHIN, self.socket.flush()).await;
         let Connection { socket, mut inbound, origin, broken_off, .. } = self;

@@ -45,13 +45,16 @@ impl Refusals {
         self.streams.contains(stream) && !self.asked.contains(stream)
     }
 
-    /// `stream` was refused at `now`. True if it was not before.
+    /// `stream` was refused at `now`. True if it was not before: then it waits for no more than the first wait, however
+    /// long those have waited that were refused all along.
     pub(super) fn add(&mut self, stream: &Stream, now: Instant) -> bool {
         self.asked.remove(stream);
-        if self.at.is_none() {
-            self.at = Some(now + self.waits.next(None));
+        let is_new = self.streams.insert(stream.clone());
+        let at = *self.at.get_or_insert_with(|| now + self.waits.next(None));
+        if is_new {
+            self.at = Some(at.min(now + FIRST));
         }
-        self.streams.insert(stream.clone())
+        is_new
     }
 
     /// `stream` is there, or not wanted any more. True if it was refused.
