@@ -74,9 +74,11 @@ impl Carriers {
         }
     }
 
-    /// A stream is not wanted of it any more, or is again. What of it came before counts no more.
-    pub(super) fn wish(&mut self, connection: ConnectionId, wish: &Wish) {
-        let Some(known) = self.connections.get_mut(&connection) else { return };
+    /// A stream is not wanted of it any more, or is again. What of it came before counts no more. True if nobody wants it
+    /// any more.
+    pub(super) fn wish(&mut self, connection: ConnectionId, wish: &Wish) -> bool {
+        let Some(known) = self.connections.get_mut(&connection) else { return false };
+        let venue = known.venue;
         if wish.wanted {
             known.unwanted.remove(&wish.stream);
         } else {
@@ -87,6 +89,22 @@ impl Carriers {
         for (_, channels) in of_it {
             *channels = channels.without(Channels::of(wish.stream.channel));
         }
+        let carries = |other: &Connection| {
+            let of_it = other.carries().get(&*wish.stream.native).copied().unwrap_or_default();
+            of_it.has(wish.stream.channel)
+        };
+        !wish.wanted && !self.connections.values().any(|other| other.venue == venue && carries(other))
+    }
+
+    /// What of the symbol with this own number is wanted of the connection.
+    #[must_use]
+    pub(super) fn wanted(&self, connection: ConnectionId, number: usize) -> Channels {
+        let Some(known) = self.connections.get(&connection).filter(|known| !known.unwanted.is_empty()) else {
+            return Channels::ALL;
+        };
+        let native = known.symbols.get(number).map(|(native, _)| native.as_str()).unwrap_or_default();
+        let not = known.unwanted.iter().filter(|stream| stream.native == native);
+        not.fold(Channels::ALL, |wanted, stream| wanted.without(Channels::of(stream.channel)))
     }
 
     /// It has ended. What it carried and no other one does, by the symbol's number; `number` knows that by name. A symbol

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use feeds::live::PastRequest;
 use feeds::outage::{Outage, Sign, Whose};
-use feeds::recording::{Alarm, Past};
+use feeds::recording::{Alarm, Past, Wish};
 use feeds::symbol::{Symbol, SymbolId, SymbolTable};
 use feeds::time::Nanos;
 use feeds::venue::{DuplicateKey, Output, Venue};
@@ -81,7 +81,7 @@ impl Intake {
             Delivery::Stopping { .. } => self.stopping = true,
             Delivery::Rules { text, .. } => batch.rules = Some(text),
             Delivery::Past { past, received_at } => self.past(&past, received_at, &mut batch),
-            Delivery::Wish { connection, wish, .. } => self.carriers.wish(connection, &wish),
+            Delivery::Wish { connection, wish, .. } => self.wish(connection, &wish, &mut batch),
             Delivery::Answer { connection, answer, .. } => self.carriers.answer(connection, answer),
             Delivery::Alarm { connection, alarm, .. } => self.alarm(connection, &alarm, &mut batch),
         }
@@ -146,7 +146,8 @@ impl Intake {
         batch.runs.push(Run { file, end: output.ticks.len() });
         let offsets = output.offsets.iter().map(|&(at, offset)| Offset { at, file, offset });
         batch.offsets.extend(offsets);
-        let outages = output.outages.iter().map(|outage| known.outage(outage));
+        let wanted = |number| self.carriers.wanted(connection, number);
+        let outages = output.outages.iter().map(|outage| known.outage(outage, &wanted));
         batch.outages.extend(outages);
         batch.ticks = output.ticks;
     }
@@ -161,6 +162,17 @@ impl Intake {
         if !symbols.is_empty() && !self.stopping {
             let (at, file, after) = (batch.ticks.len(), known.input, known.last);
             batch.outages.push(NewOutage { at, file, symbols, after, cause: Cause::Connection });
+        }
+    }
+
+    /// What nobody wants any more is not missing any more.
+    fn wish(&mut self, connection: ConnectionId, wish: &Wish, batch: &mut Batch) {
+        let is_unwanted = self.carriers.wish(connection, wish);
+        let Some(known) = self.connections.get(&connection).filter(|_| is_unwanted) else { return };
+        if let Some(&symbol) = self.numbers.get(&Symbol::new(known.venue, &wish.stream.native)) {
+            let symbols = vec![(symbol, Channels::of(wish.stream.channel))];
+            let (file, cause) = (known.input, Cause::Unwanted);
+            batch.outages.push(NewOutage { at: 0, file, symbols, after: None, cause });
         }
     }
 
@@ -201,7 +213,7 @@ impl Connection {
         Connection { venue: venue.id(), unkeyed, input, symbols, is_first: Vec::new(), last: None }
     }
 
-    fn outage(&self, outage: &Outage) -> NewOutage {
+    fn outage(&self, outage: &Outage, wanted: &dyn Fn(usize) -> Channels) -> NewOutage {
         let numbers = match outage.whose {
             Whose::Symbol(symbol) => symbol.0 as usize..symbol.0 as usize + 1,
             Whose::Below(number) => 0..number as usize,
@@ -210,9 +222,10 @@ impl Connection {
         // Who is new here may have been heard on another connection.
         let is_out =
             |number: &usize| outage.sign != Sign::New || self.is_first.get(*number).copied().unwrap_or(false);
-        let symbols = numbers.filter(is_out).filter_map(|number| self.symbols.get(number));
         let channels = outage.channel.map_or(Channels::ALL, Channels::of);
-        let symbols: Carried = symbols.map(|&symbol| (symbol, channels)).collect();
+        let of = |number: usize| Some((*self.symbols.get(number)?, channels.both(wanted(number))));
+        let symbols: Carried =
+            numbers.filter(is_out).filter_map(of).filter(|(_, channels)| !channels.is_empty()).collect();
         let after = outage.after.filter(|_| outage.sign != Sign::New);
         let cause = Cause::of(outage.sign);
         NewOutage { at: outage.at, file: self.input, symbols, after, cause }

@@ -80,7 +80,8 @@ impl Session {
     pub(super) fn new(options: &Follow, dial: Arc<TcpDial>) -> Session {
         let mut base = options.address.clone();
         let path = base.path.trim_end_matches('/');
-        base.path = path.strip_suffix(STREAM).unwrap_or(path).to_owned();
+        let known = [STREAM, LIST].into_iter().find_map(|known| path.strip_suffix(known));
+        base.path = known.unwrap_or(path).to_owned();
         base.query = String::new();
         let filter = &options.filter;
         let mut filters = String::new();
@@ -304,6 +305,7 @@ mod tests {
             ("http://there:7311", "/v1/alerts/stream"),
             ("ws://there:7311/", "/v1/alerts/stream"),
             ("http://there:7311/v1/alerts/stream?after=1-1", "/v1/alerts/stream"),
+            ("http://there:7311/v1/alerts", "/v1/alerts/stream"),
             ("http://there:7311/deck/", "/deck/v1/alerts/stream"),
         ] {
             let address = session(url).address(STREAM, cursor);

@@ -373,11 +373,15 @@ impl SymbolState {
         };
         let at = SymbolState::at(number, None, out);
         for channel in Channel::ALL.into_iter().filter(|channel| outage.channels.has(*channel)) {
-            out.gaps.extend(self.outages.begin(channel, outage.cause, from).map(GapChange::Out));
+            if outage.cause == Cause::Unwanted {
+                self.end_outage(plan, number, (channel, frontier), false, out);
+            } else {
+                out.gaps.extend(self.outages.begin(channel, outage.cause, from).map(GapChange::Out));
+            }
         }
         self.step(plan, number, out, |windows, moment, emitted| windows.reflag(moment, emitted));
         // Rules read what may be missing, and nothing of fields.
-        let heard = if outage.cause.is_loss() { Heard::Outage } else { Heard::Other };
+        let heard = if outage.cause == Cause::Fields { Heard::Other } else { Heard::Outage };
         self.judge_after(plan, at, heard, out);
     }
 

@@ -42,11 +42,13 @@ pub enum Cause {
     Value = 8,
     /// Nothing is missing, but a field appeared in the frames that is not known.
     Fields = 9,
+    /// The stream is not wanted any more: what was missing of it ends here, and nothing begins.
+    Unwanted = 10,
 }
 
 impl Cause {
     /// All, by their number.
-    pub const ALL: [Cause; 10] = [
+    pub const ALL: [Cause; 11] = [
         Cause::Start,
         Cause::Connection,
         Cause::Counter,
@@ -57,6 +59,7 @@ impl Cause {
         Cause::Units,
         Cause::Value,
         Cause::Fields,
+        Cause::Unwanted,
     ];
 
     /// What a connection's frames show.
@@ -96,6 +99,7 @@ impl Cause {
             Cause::Units => "units",
             Cause::Value => "value",
             Cause::Fields => "fields",
+            Cause::Unwanted => "unwanted",
         }
     }
 
@@ -113,7 +117,7 @@ impl Cause {
     /// True if ticks may be missing.
     #[must_use]
     pub fn is_loss(self) -> bool {
-        !matches!(self, Cause::Backfill | Cause::Fields)
+        !matches!(self, Cause::Backfill | Cause::Fields | Cause::Unwanted)
     }
 }
 
@@ -158,6 +162,12 @@ impl Channels {
     #[must_use]
     pub const fn without(self, other: Channels) -> Channels {
         Channels(self.0 & !other.0)
+    }
+
+    /// Those that are among these and among those.
+    #[must_use]
+    pub const fn both(self, other: Channels) -> Channels {
+        Channels(self.0 & other.0)
     }
 
     /// True if `channel` is among them.

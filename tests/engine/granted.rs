@@ -3,16 +3,16 @@
 
 use feeds::frame::Frame;
 use feeds::live::{Channel, Notice, Stream};
-use feeds::recording::Answer;
+use feeds::recording::{Alarm, Answer, Wish};
 use feeds::symbol::SymbolTable;
-use feeds::time::SECOND;
+use feeds::time::{Nanos, SECOND};
 use feeds::venue::Output;
 use feeds::venues::by_id;
 use tapedeck::feed::delivery::{ConnectionId, Delivery};
 use tapedeck::replay::ReplayOptions;
 use tapedeck::schema::gaps::{self, Missing};
 use tapedeck::store::Family;
-use tapedeck::symbol::outages::Cause;
+use tapedeck::symbol::outages::{Cause, Stretch};
 use tapedeck::tape::Cut;
 
 use crate::live::{Connection, live_options, recording, run_live};
@@ -35,8 +35,8 @@ fn answer(connection: u32, granted: bool) -> Delivery {
     Delivery::Answer { connection, answer, received_at: START }
 }
 
-/// What is out according to a live run of these deliveries, whose replay must say the same.
-fn outages(deliveries: Vec<Delivery>) -> Vec<Channel> {
+/// The stretches of a live run of these deliveries, whose replay must say the same.
+fn stretches(deliveries: Vec<Delivery>) -> Vec<Stretch> {
     let folder = tempfile::tempdir().unwrap();
     let store = run_live(folder.path(), deliveries, &live_options(2, Cut::Adaptive));
     let replay = ReplayOptions { config: config(true), ..options() };
@@ -44,10 +44,16 @@ fn outages(deliveries: Vec<Delivery>) -> Vec<Channel> {
     let pairs = store.scan(Family::Gaps, &[], None).map(|pair| pair.unwrap());
     let missing = pairs.map(|(key, value)| gaps::decode(&key, &value).unwrap().1);
     let stretches = missing.filter_map(|missing| match missing {
-        Missing::Stretch(stretch) if stretch.cause == Cause::Connection => Some(stretch.channel),
+        Missing::Stretch(stretch) if stretch.cause != Cause::Start => Some(stretch),
         _ => None,
     });
     stretches.collect()
+}
+
+/// What was out because connections ended.
+fn outages(deliveries: Vec<Delivery>) -> Vec<Channel> {
+    let stretches = stretches(deliveries).into_iter();
+    stretches.filter(|it| it.cause == Cause::Connection).map(|it| it.channel).collect()
 }
 
 /// Trades came on the first connection, and are asked for on a second one, which is told `answers`, before the first ends;
@@ -130,4 +136,32 @@ fn what_two_connections_bring_counts_once_where_nothing_numbers_it() {
     let windows = lines(&dump, "window,1s,phemex:FOOUSDT,");
     assert_eq!(windows.len(), 5);
     assert!(windows.iter().all(|line| line.contains(",trades=8,")), "{windows:?}");
+}
+
+/// A symbol is often removed because it is silent. It must not be stale for ever then, and what its connection loses later
+/// is not missing of it.
+#[test]
+fn what_is_not_wanted_any_more_is_not_missing_any_more() {
+    let removed = |is_wanted: bool| {
+        let (mut connection, opened) = Connection::open(1, by_id("binance").unwrap(), START);
+        let stream = Stream::new(native_of(0), Channel::Trades);
+        let (id, received_at) = (ConnectionId(1), START + 3 * SECOND);
+        let mut deliveries = vec![opened, connection.frames(&[trade(1), trade(2)])];
+        let alarm =
+            Alarm { stream: Some(stream.clone()), since: START + 2 * SECOND, what: "silent".to_owned() };
+        deliveries.push(Delivery::Alarm { connection: id, alarm, received_at });
+        let wish = Wish { stream, wanted: is_wanted };
+        deliveries.push(Delivery::Wish { connection: id, wish, received_at });
+        deliveries.push(connection.frames(&[(received_at, b"torn".to_vec())]));
+        deliveries.push(connection.close(received_at));
+        stretches(deliveries)
+            .iter()
+            .filter(|it| it.channel == Channel::Trades)
+            .map(|it| (it.cause, it.to))
+            .collect()
+    };
+    let left: Vec<(Cause, Nanos)> = removed(false);
+    assert_eq!(left, [(Cause::Silence, START + 2 * SECOND)], "over");
+    let right: Vec<(Cause, Nanos)> = removed(true);
+    assert_eq!(right.iter().filter(|(_, to)| *to == Nanos::MAX).count(), 2, "{right:?}");
 }
