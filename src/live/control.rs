@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::symbols;
 use crate::clock;
 use crate::config::limits::COMMANDS_WAITING;
-use crate::config::{Catalogue, Config, RulesSpec, WindowSpec};
+use crate::config::rules::SilenceSpec;
+use crate::config::{Catalogue, Config, ConfigError, RulesSpec, WindowSpec};
 use crate::feed::Feeds;
 use crate::feed::delivery::Delivery;
 
@@ -64,7 +65,7 @@ impl Commands {
                     let rules = rules_of("the rules", &text, &self.windows);
                     (rules.map(|rules| carried(rules, &self.rules, &self.windows, clock::wall())), answer)
                 }
-                Command::Silence { text, answer } => (self.silenced(&text), answer),
+                Command::Silence { text, answer } => (self.silenced(&text, clock::wall()), answer),
                 Command::Symbols { text, answer } => {
                     let changed = match &venues {
                         Some(feeds) => symbols::change(feeds, &text).await,
@@ -91,9 +92,9 @@ impl Commands {
         }
     }
 
-    /// The rules in force with further silences. One that was asked for before and has the name of a new one gives way
-    /// to it.
-    fn silenced(&self, text: &str) -> Result<RulesSpec, String> {
+    /// The rules in force with further silences, at `now`. One that was asked for before gives way if it is over, or has
+    /// the name of a new one.
+    fn silenced(&self, text: &str, now: Nanos) -> Result<RulesSpec, String> {
         let sections: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
         if sections.len() != 1 || !sections.contains_key("silences") {
             return Err("write [[silences]], and nothing else".to_owned());
@@ -101,9 +102,9 @@ impl Commands {
         let silences = sections.get("silences").and_then(toml::Value::as_array);
         let named = |silence: &toml::Value| Some(silence.get("name")?.as_str()?.to_owned());
         let names: Vec<String> = silences.into_iter().flatten().filter_map(named).collect();
-        let now = clock::wall();
         let mut before = in_force(&self.rules, &self.windows);
-        before.silences.retain(|silence| !(silence.asked && names.contains(&silence.name)));
+        let gives_way = |silence: &SilenceSpec| silence.until <= now || names.contains(&silence.name);
+        before.silences.retain(|silence| !(silence.asked && gives_way(silence)));
         // Which rules there are to be silenced, only both together say; what is new first, for its lines.
         let both = format!("{text}\n{}", before.text());
         let mut rules =
@@ -131,12 +132,32 @@ fn in_force(text: &str, windows: &[WindowSpec]) -> RulesSpec {
 /// `rules` with the silences of `before` that were asked for and have not ended at `now`. Such as are about rules that
 /// are gone, or have a name that is taken, are left behind, and that is told.
 #[must_use]
-pub fn carried(mut rules: RulesSpec, before: &str, windows: &[WindowSpec], now: Nanos) -> RulesSpec {
-    let asked = in_force(before, windows).silences.into_iter();
-    for silence in asked.filter(|silence| silence.asked && silence.until > now) {
+pub fn carried(rules: RulesSpec, before: &str, windows: &[WindowSpec], now: Nanos) -> RulesSpec {
+    let mut asked = in_force(before, windows).silences;
+    asked.retain(|silence| silence.asked && silence.until > now);
+    beside(rules, asked, |rules| RulesSpec::parse("the silence", &rules.text(), windows).map(drop))
+}
+
+/// `rules` with those of `asked` that `check` lets stand beside them. It reads all of the rules, on the thread of the
+/// sockets, so it looks at all silences together, and at each only if that fails.
+fn beside(
+    mut rules: RulesSpec,
+    asked: Vec<SilenceSpec>,
+    mut check: impl FnMut(&RulesSpec) -> Result<(), ConfigError>,
+) -> RulesSpec {
+    if asked.is_empty() {
+        return rules;
+    }
+    let own = rules.silences.len();
+    rules.silences.extend(asked.iter().cloned());
+    if check(&rules).is_ok() {
+        return rules;
+    }
+    rules.silences.truncate(own);
+    for silence in asked {
         let name = silence.name.clone();
         rules.silences.push(silence);
-        if let Err(error) = RulesSpec::parse("the silence", &rules.text(), windows) {
+        if let Err(error) = check(&rules) {
             tracing::warn!(name, %error, "a silence that was asked for ends here: it is about none of the rules");
             rules.silences.pop();
         }
@@ -170,6 +191,7 @@ mod tests {
     use feeds::time::SECOND;
 
     use super::*;
+    use crate::config::limits::SILENCES_MAX;
 
     const CONFIG: &str = "[[windows]]\nname = '1s'\n[[rules]]\nname = 'one'\nwhen = 'price > 1'\n";
 
@@ -227,8 +249,9 @@ mod tests {
             )
         };
         let (_control, mut commands) = Commands::about(&config, &config.rules.text());
+        let begin = time::parse_words("2030-01-01T00:00:00Z").unwrap();
         let mut ask = |text: &str| {
-            commands.rules = commands.silenced(text).unwrap().text();
+            commands.rules = commands.silenced(text, begin).unwrap().text();
             commands.rules.clone()
         };
         ask(&silence("short", "one", "02"));
@@ -237,7 +260,7 @@ mod tests {
         assert_eq!(later.matches("name = \"short\"").count(), 1, "{later}");
         let names = |rules: &str, day: i64| -> Vec<(String, bool)> {
             let rules = RulesSpec::parse("other", rules, &config.windows).unwrap();
-            let now = feeds::time::parse_words("2030-01-01T00:00:00Z").unwrap() + (day - 1) * 86_400 * SECOND;
+            let now = begin + (day - 1) * 86_400 * SECOND;
             let kept = carried(rules, &later, &config.windows, now).silences;
             kept.into_iter().map(|silence| (silence.name, silence.asked)).collect()
         };
@@ -252,7 +275,47 @@ mod tests {
             [("long".to_owned(), false), both[0].clone()],
             "what is written goes before"
         );
-        assert!(commands.silenced(&silence("short", "nobody", "05")).is_err());
+        assert!(commands.silenced(&silence("short", "nobody", "05"), begin).is_err());
+    }
+
+    /// Each is over before the next is asked for.
+    #[test]
+    fn silences_that_are_over_take_no_place() {
+        let config = Config::parse("made", CONFIG, &Catalogue::built_in()).unwrap();
+        let (_control, mut commands) = Commands::about(&config, &config.rules.text());
+        let begin = time::parse_words("2030-01-01T00:00:00Z").unwrap();
+        for number in 0..=SILENCES_MAX as i64 {
+            let (now, name) = (begin + number * 10 * SECOND, format!("s{number}"));
+            let until = time::format(now + 10 * SECOND);
+            let text = format!("[[silences]]\nname = '{name}'\nrules = ['one']\nuntil = '{until}'\n");
+            let rules = commands.silenced(&text, now).unwrap_or_else(|why| panic!("{name}: {why}"));
+            assert_eq!(rules.silences.iter().map(|it| &it.name).collect::<Vec<_>>(), [&name]);
+            commands.rules = rules.text();
+        }
+    }
+
+    #[test]
+    fn silences_that_are_carried_are_looked_at_together_and_alone_only_where_one_is_wrong() {
+        let windows = Config::parse("made", CONFIG, &Catalogue::built_in()).unwrap().windows;
+        let rule = |name: &str| format!("[[rules]]\nname = '{name}'\nwhen = 'price > 1'\n");
+        let silence = |(name, of): (&str, &str)| {
+            let until = "2030-01-01T00:00:00Z";
+            format!("[[silences]]\nname = '{name}'\nrules = ['{of}']\nuntil = '{until}'\nasked = true\n")
+        };
+        let text =
+            rule("one") + &rule("two") + &[("a", "one"), ("b", "two"), ("c", "*")].map(silence).concat();
+        let asked = RulesSpec::parse("before", &text, &windows).unwrap().silences;
+        let of = |rules: &str| {
+            let (mut looked, rules) = (0, RulesSpec::parse("new", rules, &windows).unwrap());
+            let rules = beside(rules, asked.clone(), |rules| {
+                looked += 1;
+                RulesSpec::parse("both", &rules.text(), &windows).map(drop)
+            });
+            (rules.silences.into_iter().map(|silence| silence.name).collect::<String>(), looked)
+        };
+        assert_eq!(of(&(rule("one") + &rule("two"))), ("abc".to_owned(), 1));
+        assert_eq!(of(&rule("two")), ("bc".to_owned(), 4));
+        assert_eq!(of(&(rule("one") + &rule("two") + &silence(("b", "*")))), ("bac".to_owned(), 4));
     }
 
     #[test]
@@ -282,6 +345,6 @@ mod tests {
         let config = Config::parse("made", &rules, &Catalogue::built_in()).unwrap();
         let (_control, commands) = Commands::about(&config, &config.rules.text());
         assert_eq!(commands.rules, reloaded);
-        assert_eq!(commands.silenced(&of("new", 2190)).map(|both| both.silences.len()), Ok(2));
+        assert_eq!(commands.silenced(&of("new", 2190), clock::wall()).map(|both| both.silences.len()), Ok(2));
     }
 }
