@@ -191,6 +191,7 @@ fn replayed(folder: &std::path::Path, config: Config) -> Result<Arc<dyn Store>, 
     let options = ReplayOptions {
         config,
         source: source_options,
+        rules_given: false,
         mode: Mode::Fresh,
         workers: 1,
         speed: None,

@@ -60,6 +60,7 @@ fn options(args: &ReplayArgs) -> Result<ReplayOptions, Failure> {
     let cores = available_parallelism().map_or(1, usize::from);
     Ok(ReplayOptions {
         source: args.source_options(cores),
+        rules_given: args.rules.is_some(),
         mode: match (args.resume, args.append) {
             (true, _) => Mode::Resume,
             (_, true) => Mode::Append,

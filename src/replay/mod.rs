@@ -40,6 +40,9 @@ pub struct ReplayOptions {
     pub config: Config,
     /// What was asked of the source; part of what a resumed replay must repeat.
     pub source: SourceOptions,
+    /// The rules of `config` were given to judge by, none of them too: a recording's own are passed over then. Otherwise
+    /// they are only if `config` has some.
+    pub rules_given: bool,
     /// What to do with a database that holds results.
     pub mode: Mode,
     /// Threads that apply ticks.
@@ -193,7 +196,8 @@ impl Attempt<'_> {
             sequencer.was_away();
         }
         // A recording has its own, unless others are given.
-        let own_rules = !matches!(source, Source::Recorded(_)) || !job.run.rules.is_empty();
+        let are_given = options.rules_given || !job.run.rules.is_empty();
+        let own_rules = !matches!(source, Source::Recorded(_)) || are_given;
         if own_rules {
             sequencer.rules(&job.run.rules).map_err(ReplayError::Rules)?;
         }

@@ -121,6 +121,14 @@ fn other_rules_may_be_put_to_a_recording() {
     let dump = dump_of(&files, &ReplayOptions { config: own, ..options() });
     let alerts = lines(&dump, "alert,");
     assert!(!alerts.is_empty() && alerts.iter().all(|line| line.split(',').nth(3) == Some("mine")));
+    // None of them are other rules, too, where they are given.
+    let mut none = config(true);
+    none.rules = RulesSpec::default();
+    let judged = |rules_given| {
+        let dump = dump_of(&files, &ReplayOptions { config: none.clone(), rules_given, ..options() });
+        lines(&dump, "alert,").len()
+    };
+    assert!(judged(false) > 0 && judged(true) == 0);
 }
 
 /// What is told of an alert is what is stored of its windows.

@@ -28,6 +28,7 @@ pub(crate) fn options() -> ReplayOptions {
     ReplayOptions {
         config: Config::standard(&Names::built_in()),
         source: SourceOptions { decoders: 2, ..SourceOptions::default() },
+        rules_given: false,
         mode: Mode::Fresh,
         workers: 2,
         speed: None,
