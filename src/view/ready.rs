@@ -49,8 +49,11 @@ fn feeds(asked: &Asked) -> Vec<String> {
     if connections.is_empty() {
         return vec!["the feeds are being started".to_owned()];
     }
+    // A connection that nothing is wanted of any more need not be up; where nothing is wanted at all, none need.
+    let is_wanted = |connection: &&ConnectionStatus| connection.streams > 0;
+    let wanted = connections.iter().filter(is_wanted);
     let mut why = Vec::new();
-    let unready = asked.unready.iter().map(|&place| &connections[place]);
+    let unready = asked.unready.iter().map(|&place| &connections[place]).filter(is_wanted);
     // Where all is answered and nothing granted, that is said below.
     let waiting: Vec<&ConnectionStatus> =
         unready.filter(|connection| connection.state != SlotState::Live).collect();
@@ -60,9 +63,9 @@ fn feeds(asked: &Asked) -> Vec<String> {
             format!("{} {} ({done} of {wanted})", connection.venue, connection.address)
         });
         let named = named.collect::<Vec<_>>().join(", ");
-        let (waiting, all) = (waiting.len(), connections.len());
+        let (waiting, all) = (waiting.len(), wanted.count());
         why.push(format!("{waiting} of {all} connections wait for their subscriptions: {named}"));
-    } else if !connections.iter().any(|connection| connection.state == SlotState::Live) {
+    } else if wanted.clone().count() > 0 && !wanted.clone().any(|it| it.state == SlotState::Live) {
         why.push("no connection is up".to_owned());
     }
     let all_refused: Vec<_> = connections.iter().filter(|connection| connection.is_refused()).collect();

@@ -106,6 +106,26 @@ fn what_is_refused_all_is_not_ready_and_is_named() {
     deck.stop().unwrap();
 }
 
+/// Symbols are taken out of a run, and a connection stays that nothing is wanted of.
+#[test]
+fn where_nothing_is_wanted_nothing_has_to_be_up() {
+    let deck = deck();
+    let pulse = deck.pulse();
+    let why = |connections: &[ConnectionStatus]| {
+        pulse.ask(connections.to_vec(), 0);
+        unready(&pulse, 5 * SECOND, clock::stamp())
+    };
+    let of = |state, streams| ConnectionStatus { streams, ..connection(state, 0, &[]) };
+    let gone = of(SlotState::Stopped, 0);
+    assert_eq!(why(std::slice::from_ref(&gone)), [""; 0]);
+    assert_eq!(why(&[of(SlotState::Subscribing, 0), gone.clone()]), [""; 0]);
+    let live = ConnectionStatus { acknowledged: 5, ..of(SlotState::Live, 5) };
+    assert_eq!(why(&[live, gone.clone()]), [""; 0]);
+    // It was ready before.
+    assert_eq!(why(&[of(SlotState::Subscribing, 5), gone]), ["no connection is up"]);
+    deck.stop().unwrap();
+}
+
 /// Nothing ever came: after a while each part that should have moved is named, and after the end only that.
 #[test]
 fn what_stands_still_is_not_ready() {
