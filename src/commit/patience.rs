@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::figures::FigureBoard;
 use super::witnessed::Witnessed;
-use crate::store::{Batch, PAUSE_WHEN_FULL, Store, StoreError, pause};
+use crate::schema::head;
+use crate::store::{Batch, Family, PAUSE_WHEN_FULL, Store, StoreError, pause};
 
 /// How long a full disk is waited for, by whom, and where that is told.
 pub struct Patience {
@@ -34,6 +35,25 @@ impl Patience {
     /// [`StoreError`].
     pub fn sync(&self, store: &dyn Store, witnessed: &mut Witnessed) -> Result<(), StoreError> {
         self.again(|| witnessed.sync(store))
+    }
+
+    /// The same for the last time. A note of a sink that found no room has every sync refused until something finds some,
+    /// and nobody else commits any more: so the end of the tape is written once more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sync_at_last(&self, store: &dyn Store, witnessed: &mut Witnessed) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        if let Some(head) = store.get(Family::Meta, &head::key())? {
+            batch.put(Family::Meta, head::key(), head);
+        }
+        self.again(|| match witnessed.sync_at_last(store) {
+            Err(StoreError::Full { .. }) if !batch.is_empty() => {
+                store.commit(&batch, false)?;
+                witnessed.sync_at_last(store)
+            }
+            synced => synced,
+        })
     }
 
     fn again(&self, mut work: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {

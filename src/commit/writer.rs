@@ -66,7 +66,7 @@ pub fn write_all(
         Durability::Checkpoints => DISK_FULL_RETRY as u64,
         Durability::Journal(..) => DISK_FULL_WAIT as u64,
     });
-    let patience = Patience::new(most, "checkpoints", board);
+    let patience = Patience::new(most, "checkpoints", board.clone());
     while let Some(order) = next(store, orders, durability, &patience)? {
         let run = Run { committed_at: clock::wall(), ..order.run };
         let batch = order.checkpoint.batch(&run);
@@ -82,7 +82,9 @@ pub fn write_all(
         }
     }
     if let Durability::Journal(_, witnessed) = durability {
-        witnessed.sync_at_last(&**store)?;
+        // What the last checkpoint has is synced: nobody need wait for an hour.
+        let most = Duration::from_nanos(DISK_FULL_RETRY as u64);
+        Patience::new(most, "checkpoints", board).sync_at_last(&**store, witnessed)?;
     }
     Ok(())
 }

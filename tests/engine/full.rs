@@ -117,3 +117,43 @@ fn a_live_run_waits_for_room_says_so_and_loses_nothing() {
         assert_same(&filled(&options, 20), &dumped(&store), "on a disk that was full");
     }
 }
+
+/// A store in which, after each sync, somebody's note finds no room: until a commit finds some, nothing can be synced.
+struct Noted {
+    inner: Arc<dyn Store>,
+    lacks: AtomicBool,
+}
+
+impl Store for Noted {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(family, key)
+    }
+
+    fn scan<'a>(&'a self, family: Family, from: &[u8], to: Option<&[u8]>) -> Scan<'a> {
+        self.inner.scan(family, from, to)
+    }
+
+    fn commit(&self, batch: &Batch, sync: bool) -> Result<(), StoreError> {
+        self.lacks.store(false, Ordering::SeqCst);
+        self.inner.commit(batch, sync)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        if self.lacks.swap(true, Ordering::SeqCst) {
+            return Err(StoreError::Full { path: PathBuf::from("made"), needed: 64, free: 17 });
+        }
+        self.inner.sync()
+    }
+}
+
+/// Behind the last checkpoint nothing is committed any more that would show that there is room again.
+#[test]
+fn a_note_that_finds_no_room_at_the_end_does_not_fail_the_run() {
+    let store: Arc<dyn Store> = Arc::new(Noted { inner: memory(), lacks: AtomicBool::new(false) });
+    let mut deck = Deck::start(&store, &options(i64::MAX, Cut::Adaptive), None).unwrap();
+    for delivery in deliveries(13, 200) {
+        deck.take(delivery, false).unwrap();
+    }
+    let summary = deck.stop().unwrap();
+    assert!(summary.ledger.adds_up() && summary.applied > 0);
+}
