@@ -42,6 +42,9 @@ pub enum Sign {
 pub struct Outage {
     /// The number of `ticks` that were out before it.
     pub at: usize,
+    /// The number of `offsets` that were out before it: among those at the same tick, they come before it and the others
+    /// behind it.
+    pub offsets: usize,
     /// Whose ticks.
     pub whose: Whose,
     /// Which of them; `None` for all.
@@ -102,7 +105,9 @@ impl Attention {
             Notice::Restarted(Some(symbol)) => Some((Whose::Symbol(*symbol), Sign::Counter)),
             _ => None,
         }));
-        let outage = |(whose, sign)| Outage { at, whose, channel: None, sign, after };
+        // A frame's own offset is what it says of the frames before it, too.
+        let offsets = out.offsets.len();
+        let outage = |(whose, sign)| Outage { at, offsets, whose, channel: None, sign, after };
         out.outages.extend(found.into_iter().map(outage));
         if kind == FrameKind::Ticks {
             self.look(session, frame, at, symbols, out, counts);
@@ -156,8 +161,8 @@ impl Attention {
         let after = self.fields.looked(channel);
         if self.fields.look(channel, session.text(frame.payload), frame.received_at, counts) {
             let whose = Whose::Below(known(symbols));
-            let (at, channel) = (out.ticks.len(), Some(channel));
-            out.outages.push(Outage { at, whose, channel, sign: Sign::Fields, after });
+            let (at, offsets, channel) = (out.ticks.len(), out.offsets.len(), Some(channel));
+            out.outages.push(Outage { at, offsets, whose, channel, sign: Sign::Fields, after });
         }
     }
 
@@ -165,7 +170,8 @@ impl Attention {
     /// `symbols`.
     pub fn reopen(&mut self, symbols: &SymbolTable, out: &mut Output) {
         let (at, whose, after) = (out.ticks.len(), Whose::Below(known(symbols)), self.last);
-        out.outages.push(Outage { at, whose, channel: None, sign: Sign::Connection, after });
+        let offsets = out.offsets.len();
+        out.outages.push(Outage { at, offsets, whose, channel: None, sign: Sign::Connection, after });
         self.fields.begin();
     }
 }
@@ -202,7 +208,7 @@ mod tests {
             let frame = Frame { received_at: Some(time), payload: payload.as_bytes() };
             attention.on_frame(&mut session, frame, &mut symbols, &mut out, &mut counts);
         }
-        let outage = |whose, sign, after| Outage { at: 0, whose, channel: None, sign, after };
+        let outage = |whose, sign, after| Outage { at: 0, offsets: 0, whose, channel: None, sign, after };
         let expected = [
             outage(Whose::Below(0), Sign::Counter, None),
             outage(Whose::Between(0, 1), Sign::New, Some(1)),

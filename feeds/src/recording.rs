@@ -25,7 +25,8 @@
 //!
 //! - `NUMBER`: the tape number that the next entry of the tape had when it came; never less than in the line before.
 //! - `RECEIVED_AT`: when it came in, ns since the Unix epoch, as its session was told.
-//! - `CONNECTION`: the connection's number; 0 if it is about none. Connections are numbered from 1 and not again.
+//! - `CONNECTION`: the connection's number, 0 where the kind is about none (`t`, `r`, `u`, `q`, `s`). Connections are
+//!   numbered from 0, and no number is given again.
 //! - `KIND`: one byte.
 //!   - `f` a frame of text without `\r`, `\n` or backslash in it: the bytes as received
 //!   - `e` a frame with other bytes: `\n` for a line feed, `\r` for a carriage return, `\\` for a backslash
@@ -185,7 +186,7 @@ pub struct Entry<'a> {
     pub number: u64,
     /// When it came in.
     pub received_at: Nanos,
-    /// The connection, or 0.
+    /// The connection; 0 where it is about none.
     pub connection: u32,
     /// What it is.
     pub content: Content<'a>,

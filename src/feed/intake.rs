@@ -161,7 +161,8 @@ impl Intake {
         let symbols = self.carriers.close(connection, number);
         if !symbols.is_empty() && !self.stopping {
             let (at, file, after) = (batch.ticks.len(), known.input, known.last);
-            batch.outages.push(NewOutage { at, file, symbols, after, cause: Cause::Connection });
+            let (offsets, cause) = (batch.offsets.len(), Cause::Connection);
+            batch.outages.push(NewOutage { at, offsets, file, symbols, after, cause });
         }
     }
 
@@ -172,7 +173,7 @@ impl Intake {
         if let Some(&symbol) = self.numbers.get(&Symbol::new(known.venue, &wish.stream.native)) {
             let symbols = vec![(symbol, Channels::of(wish.stream.channel))];
             let (file, cause) = (known.input, Cause::Unwanted);
-            batch.outages.push(NewOutage { at: 0, file, symbols, after: None, cause });
+            batch.outages.push(NewOutage { at: 0, offsets: 0, file, symbols, after: None, cause });
         }
     }
 
@@ -198,6 +199,7 @@ impl Intake {
         if let Some(&symbol) = self.numbers.get(&Symbol::new(known.venue, &stream.native)) {
             batch.outages.push(NewOutage {
                 at: 0,
+                offsets: 0,
                 file: known.input,
                 symbols: vec![(symbol, Channels::of(stream.channel))],
                 after: Some(alarm.since),
@@ -228,7 +230,8 @@ impl Connection {
             numbers.filter(is_out).filter_map(of).filter(|(_, channels)| !channels.is_empty()).collect();
         let after = outage.after.filter(|_| outage.sign != Sign::New);
         let cause = Cause::of(outage.sign);
-        NewOutage { at: outage.at, file: self.input, symbols, after, cause }
+        let (at, offsets) = (outage.at, outage.offsets);
+        NewOutage { at, offsets, file: self.input, symbols, after, cause }
     }
 }
 

@@ -298,8 +298,7 @@ impl Lane {
             part.attach(file, batch);
         }
         while let Some(key) = next.filter(|key| (*key, file) < limit) {
-            part.move_offsets(file, batch);
-            part.move_outages(batch);
+            part.move_marks(file, batch);
             let mut tick = part.ticks[part.at];
             tick.symbol = part.symbols.get(tick.symbol.0 as usize).copied().unwrap_or(tick.symbol);
             batch.ticks.push(tick);
@@ -317,8 +316,7 @@ impl Lane {
             self.key = key;
             return None;
         }
-        part.move_offsets(file, batch);
-        part.move_outages(batch);
+        part.move_marks(file, batch);
         self.ready.pop_front().map(|part| part.offset)
     }
 
@@ -434,7 +432,8 @@ fn file_outage(file: usize, symbols: &[SymbolId], outage: &Outage) -> NewOutage 
     let cause = Cause::of(outage.sign);
     let channels = outage.channel.map_or(Channels::ALL, Channels::of);
     let symbols = known.map(|&symbol| (symbol, channels)).collect();
-    NewOutage { at: outage.at, file, symbols, after: outage.after, cause }
+    let (at, offsets, after) = (outage.at, outage.offsets, outage.after);
+    NewOutage { at, offsets, file, symbols, after, cause }
 }
 
 /// Where `tick`, the next one of a file, sorts: at its time, but never before `key`, where the tick in front of it

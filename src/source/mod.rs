@@ -139,6 +139,8 @@ pub struct Offset {
 pub struct NewOutage {
     /// Before the tick with this index.
     pub at: usize,
+    /// Among what stands before that tick: behind so many of the batch's `offsets`.
+    pub offsets: usize,
     /// On this input.
     pub file: usize,
     /// Of these symbols, in the numbering of the whole source.

@@ -45,23 +45,27 @@ impl Part {
         batch.decoded = batch.decoded.max(self.decoded);
     }
 
-    /// Adds the changed estimates that stand before the next tick to `batch`.
+    /// Adds the changed estimates and the outages that stand before the next tick to `batch`, in their order.
     #[inline]
-    pub(super) fn move_offsets(&mut self, file: usize, batch: &mut Batch) {
-        while let Some(&(_, offset)) = self.offsets.get(self.offsets_at).filter(|(at, _)| *at <= self.at) {
+    pub(super) fn move_marks(&mut self, file: usize, batch: &mut Batch) {
+        while let Some(outage) = self.outages.get(self.outages_at).filter(|outage| outage.at <= self.at) {
+            let (at, before) = (batch.ticks.len(), outage.offsets);
+            let outage = outage.clone();
+            self.move_offsets(before, file, batch);
+            batch.outages.push(NewOutage { at, offsets: batch.offsets.len(), ..outage });
+            self.outages_at += 1;
+        }
+        self.move_offsets(usize::MAX, file, batch);
+    }
+
+    /// The first `many` of the changed estimates at most.
+    #[inline]
+    fn move_offsets(&mut self, many: usize, file: usize, batch: &mut Batch) {
+        while self.offsets_at < many
+            && let Some(&(_, offset)) = self.offsets.get(self.offsets_at).filter(|(at, _)| *at <= self.at)
+        {
             batch.offsets.push(Offset { at: batch.ticks.len(), file, offset });
             self.offsets_at += 1;
-        }
-    }
-}
-
-impl Part {
-    /// Adds the outages that stand before the next tick to `batch`.
-    #[inline]
-    pub(super) fn move_outages(&mut self, batch: &mut Batch) {
-        while let Some(outage) = self.outages.get(self.outages_at).filter(|outage| outage.at <= self.at) {
-            batch.outages.push(NewOutage { at: batch.ticks.len(), ..outage.clone() });
-            self.outages_at += 1;
         }
     }
 }

@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use super::clock::{Clock, Estimates, Pulse};
 use super::cut::Cut;
 use super::epoch::{Arrival, Epoch, Joined, Share};
+use super::marks::Marks;
 use super::pacer::Pacer;
 use super::received::Received;
 use super::staged::{Slot, Staged, Staging, What};
@@ -152,17 +153,13 @@ impl Sequencer {
         }
         let ticks = Arc::new(batch.ticks);
         let mut batch_number = self.staging.open_batch(&ticks);
-        let mut offsets = batch.offsets.iter().peekable();
-        let mut outages = batch.outages.iter().peekable();
+        let mut marks = Marks::new(&batch.offsets, &batch.outages);
         let mut from = 0;
         for run in &batch.runs {
             let mut counted = from;
             for index in from..run.end {
-                while let Some(offset) = offsets.next_if(|offset| offset.at <= index) {
-                    self.offset(offset.file, offset.offset);
-                }
-                while let Some(outage) = outages.next_if(|outage| outage.at <= index) {
-                    self.outage(outage);
+                while let Some(mark) = marks.before(index) {
+                    self.mark(mark);
                 }
                 let Some(tick) = ticks.get(index) else { break };
                 // What is in the database already has had its time.
@@ -195,8 +192,9 @@ impl Sequencer {
             self.arrived(run.file, run.end - counted, batch.entered, batch.decoded);
             from = run.end;
         }
-        offsets.for_each(|offset| self.offset(offset.file, offset.offset));
-        outages.for_each(|outage| self.outage(outage));
+        while let Some(mark) = marks.before(usize::MAX) {
+            self.mark(mark);
+        }
         Ok(true)
     }
 
@@ -303,7 +301,7 @@ impl Sequencer {
         }
     }
 
-    fn offset(&mut self, file: usize, offset: Nanos) {
+    pub(super) fn offset(&mut self, file: usize, offset: Nanos) {
         let connection = self.connection(file);
         self.estimates.of(connection).by_decoder = true;
         self.believe_offset(connection, offset);

@@ -171,12 +171,12 @@ fn a_later_part_alone_has_its_rules_and_what_its_connections_carry() {
     assert_eq!((ends(&live), ends(&second)), (vec![1], vec![1]));
 }
 
-/// A quote that waits: it has no time of the exchange's, and no trade came before it.
-fn waiting_quote(symbol: &str) -> (i64, Vec<u8>) {
+/// A quote without a time of the exchange's: it waits until a trade tells how far behind frames are.
+fn quote(symbol: &str, received_at: i64) -> (i64, Vec<u8>) {
     let quote = format!(
         r#"{{"stream":"x@bookTicker","data":{{"u":9,"s":"{symbol}","b":"7.5","B":"1","a":"8","A":"2"}}}}"#
     );
-    (START, quote.into_bytes())
+    (received_at, quote.into_bytes())
 }
 
 /// What a session was given and nobody else, and a session that is gone, are in no recording.
@@ -186,9 +186,9 @@ fn a_connection_that_broke_off_replays_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let venue = by_id("binance").unwrap();
         let (mut lost, opened) = Connection::open(1, venue, START);
-        let mut deliveries = vec![opened, lost.frames(&[waiting_quote("HERE")])];
+        let mut deliveries = vec![opened, lost.frames(&[quote("HERE", START)])];
         // It is decoded and goes nowhere.
-        drop(loses.map(|symbol| lost.frames(&[waiting_quote(symbol)])));
+        drop(loses.map(|symbol| lost.frames(&[quote(symbol, START)])));
         deliveries.push(lost.break_off(START + SECOND));
         let (mut other, opened) = Connection::open(2, venue, START + SECOND);
         deliveries.extend([opened, other.frames(&trades(2..4)), other.close(START + 4 * SECOND)]);
@@ -204,7 +204,7 @@ fn a_connection_that_broke_off_replays_as_it_was() {
 fn quotes_that_waited_are_dropped_when_their_connection_closes() {
     let folder = tempfile::tempdir().unwrap();
     let (mut connection, opened) = Connection::open(1, by_id("binance").unwrap(), START);
-    let quote = connection.frames(&[waiting_quote("HERE")]);
+    let quote = connection.frames(&[quote("HERE", START)]);
     let live = run_live(
         folder.path(),
         vec![opened, quote, connection.close(START)],
@@ -213,4 +213,43 @@ fn quotes_that_waited_are_dropped_when_their_connection_closes() {
     let (report, replayed) = replayed(&recording(folder.path()));
     assert_same(&replayed, &dumped(&live), "the replay");
     assert_eq!((report.summary.ledger.received, report.summary.ledger.dropped), (1, 1));
+}
+
+/// The first trade of a connection tells how far behind it is, which is no news of the frame before that could not be read:
+/// in one delivery with it or in its own.
+#[test]
+fn frames_without_ticks_mean_the_same_in_one_delivery_and_in_several() {
+    let venue = by_id("binance").unwrap();
+    let at = |tenths: i64| START + tenths * SECOND / 10;
+    let trade = |id, tenths, behind| {
+        let line = capture_trade(0, id, at(tenths - behind), at(tenths));
+        let space = line.iter().position(|byte| *byte == b' ').unwrap();
+        (at(tenths), line[space + 1..].trim_ascii_end().to_vec())
+    };
+    let quotes = || (0..100).map(|second| quote(&native_of(0), at(second)));
+    let frames = [
+        quote(&native_of(0), at(101)),
+        (at(102), b"{".to_vec()),
+        trade(2, 103, 6),
+        quote(&native_of(0), at(105)),
+    ];
+    let dumps = [1, 2, 3, 4].map(|each| {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut known, opened) = Connection::open(1, venue, START);
+        let before: Vec<_> = [trade(1, 0, 0)].into_iter().chain(quotes()).collect();
+        let mut deliveries = vec![opened, known.frames(&before)];
+        let (mut new, opened) = Connection::open(2, venue, START);
+        deliveries.push(opened);
+        deliveries.extend(frames.chunks(each).map(|frames| new.frames(frames)));
+        let live = run_live(folder.path(), deliveries, &live_options(1, Cut::Adaptive));
+        let (_, replayed) = replayed(&recording(folder.path()));
+        assert_same(&replayed, &dumped(&live), "the replay");
+        let gaps = live.scan(Family::Gaps, &[], None).map(|pair| pair.unwrap()).collect::<Vec<_>>();
+        assert!(!gaps.is_empty());
+        (dumped(&live), gaps)
+    });
+    for other in &dumps[1..] {
+        assert_same(&other.0, &dumps[0].0, "what was live");
+        assert_eq!(other.1, dumps[0].1);
+    }
 }
