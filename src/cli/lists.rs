@@ -1,6 +1,7 @@
 //! The commands that say what there is, from the lists in the code, and whether a configuration is right.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use feeds::formats::FORMATS;
@@ -144,6 +145,9 @@ pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
         Listen::At(address) => writeln!(out, "http on {address}")?,
         Listen::Off => writeln!(out, "http off")?,
     }
+    for (path, what) in files(&config).into_iter().filter(|(path, _)| !path.is_file()) {
+        writeln!(out, "not here: {}, {what}; a run needs it", path.display())?;
+    }
     if !config.rules.is_empty() {
         let rules = &config.rules;
         let (silences, inhibitions) = (rules.silences.len(), rules.inhibitions.len());
@@ -154,6 +158,21 @@ pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<()> {
     }
     writeln!(out, "digest {}", config.digest())?;
     Ok(())
+}
+
+/// Files that a run reads beside the configuration, and what they are. Where it is checked they need not be.
+fn files(config: &Config) -> Vec<(&Path, String)> {
+    let mut files: Vec<(&Path, String)> = Vec::new();
+    files.extend(config.access.tokens_file.as_deref().map(|path| (path, "the `tokens_file`".to_owned())));
+    if let Some(tls) = &config.access.tls {
+        files.push((&tls.cert, "the `cert` of [http.tls]".to_owned()));
+        files.push((&tls.key, "the `key` of [http.tls]".to_owned()));
+    }
+    for sink in &config.sinks {
+        let secret = sink.secret_file.as_deref();
+        files.extend(secret.map(|path| (path, format!("the `secret_file` of sink `{}`", sink.name))));
+    }
+    files
 }
 
 /// One row a line, columns aligned, the last one as long as it is.

@@ -33,7 +33,7 @@ use crate::live::service::{self, Service, Watch};
 use crate::live::{Deck, LiveOptions};
 use crate::replay::stop::Stop;
 use crate::serve::{self, Bound, Server};
-use crate::sink::{Means, Sinks};
+use crate::sink::{Means, SinkError, Sinks};
 use crate::store::open_writer;
 use crate::tape::Cut;
 use crate::view::{Facts, Viewer};
@@ -67,7 +67,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals().map_err(anyhow::Error::from)?;
     let means = Means { ca: service.ca.clone() };
     let sinks = Sinks::start(&options.config.sinks, &means, &store, deck.pulse().alerts());
-    let sinks = sinks.map_err(anyhow::Error::from)?;
+    let sinks = sinks.map_err(|error| match error {
+        SinkError::Unopened { .. } => Failure::usage(error.to_string()),
+        other => anyhow::Error::from(other).into(),
+    })?;
     if let Some(path) = &args.feeds.config {
         reload_on_signal(path.clone(), deck.control()).map_err(anyhow::Error::from)?;
     }

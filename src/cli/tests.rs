@@ -267,6 +267,18 @@ fn check_says_what_a_right_configuration_says_and_what_a_wrong_one_does_not() {
         said.contains("\nrules: 1, silences: 0, inhibitions: 0\n") && !said.contains("not used"),
         "{said}"
     );
+    let (there, none) = (file.display(), directory.path().join("none"));
+    let sink = |secret: &dyn std::fmt::Display| {
+        format!(
+            "[[sinks]]\nname = \"pager\"\nkind = \"webhook\"\nurl = \"https://a/\"\nsecret_file = \"{secret}\"\n"
+        )
+    };
+    let not_here =
+        format!("not here: {}, the `secret_file` of sink `pager`; a run needs it\n", none.display());
+    for (text, is_there) in [(sink(&there), true), (sink(&none.display()), false)] {
+        fs::write(&file, text).unwrap();
+        assert_eq!(listing(|out| lists::check(&args, out)).contains(&not_here), !is_there);
+    }
     let refused = |text: &str| {
         fs::write(&file, text).unwrap();
         let failure = Failure::from(lists::check(&args, &mut Vec::new()).unwrap_err());

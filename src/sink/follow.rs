@@ -92,7 +92,10 @@ impl Sinks {
         let opened: Result<Vec<_>, SinkError> = specs
             .iter()
             .filter_map(|spec| Some((spec, SINKS.iter().find(|kind| kind.name() == spec.kind)?)))
-            .map(|(spec, kind)| Ok((spec, kind.open(spec, means)?)))
+            .map(|(spec, kind)| {
+                let unopened = |why| SinkError::Unopened { name: spec.name.clone(), why: Box::new(why) };
+                Ok((spec, kind.open(spec, means).map_err(unopened)?))
+            })
             .collect();
         let mut sinks = Sinks { stop: watch::Sender::new(false), threads: Vec::new(), pulses: Vec::new() };
         for (spec, sink) in opened? {

@@ -39,6 +39,14 @@ pub enum SinkError {
         /// What is wrong with it.
         why: String,
     },
+    /// A sink cannot be opened.
+    #[error("sink `{name}`: {why}")]
+    Unopened {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: Box<SinkError>,
+    },
     /// Telling failed, and may not the next time.
     #[error("{why}")]
     Failed {

@@ -319,6 +319,8 @@ fn what_could_never_be_told_is_refused_at_the_start() {
         SinkSpec { secret_file: Some(empty), ..to_address(address) },
     ] {
         let error = Sinks::start(&[wrong], &Means::default(), &log.store, &log.board).err().unwrap();
-        assert!(matches!(&error, SinkError::File { path, .. } if path.starts_with(folder.path())), "{error}");
+        let SinkError::Unopened { name, why } = &error else { panic!("{error}") };
+        assert!(error.to_string().contains(&format!("sink `{name}`: ")), "{error}");
+        assert!(matches!(&**why, SinkError::File { path, .. } if path.starts_with(folder.path())), "{error}");
     }
 }
