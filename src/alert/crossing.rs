@@ -20,6 +20,7 @@ use super::Alert;
 use super::episode::{Episode, Step};
 use super::history::{Mark, put_value, value};
 use super::judge::{Export, Kept, sort};
+use super::lifts::Lift;
 use super::rulebook::{Rule, RuleBook};
 use super::seen::{EARLIER_MAX, Remembered, finals};
 use crate::codec::{CodecError, Put, Reader};
@@ -55,8 +56,8 @@ struct Named {
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Crossing {
-    book: Arc<RuleBook>,
-    kept: Kept,
+    pub(super) book: Arc<RuleBook>,
+    pub(super) kept: Kept,
     /// The members' names, in order, and their watermarks.
     members: Vec<(String, Nanos)>,
     /// By end, window and member.
@@ -64,11 +65,15 @@ pub(super) struct Crossing {
     series: Vec<VecDeque<Option<Number>>>,
     own: Vec<usize>,
     revision: u64,
-    reached: Nanos,
+    pub(super) reached: Nanos,
     /// By window and member.
     named: BTreeMap<(usize, usize), Named>,
     /// The entry in hand, and when it came in.
-    at: (u64, Option<Nanos>),
+    pub(super) at: (u64, Option<Nanos>),
+    /// When a silence of it ends next, while it fires. (To tell it again changes nothing: it is not kept.)
+    pub(super) lift: Nanos,
+    /// Ends of silences that were not taken yet.
+    pub(super) lifts: Vec<Lift>,
 }
 
 struct Look<'a>(&'a Crossing, Nanos);
@@ -115,11 +120,13 @@ impl Crossing {
             reached: Nanos::MIN,
             named: BTreeMap::new(),
             at: (0, None),
+            lift: Nanos::MAX,
+            lifts: Vec::new(),
             book: Arc::clone(book),
         }
     }
 
-    fn rule(&self) -> &Rule {
+    pub(super) fn rule(&self) -> &Rule {
         &self.book.rules()[self.kept.rule]
     }
 
@@ -263,6 +270,9 @@ impl Crossing {
         };
         let step = kept.episode.judge(&rule.terms, end, holds, until);
         self.kept = kept;
+        if step.is_some() {
+            self.look_for_silence(end);
+        }
         out.extend(step.map(|step| self.alert(&step, missing)));
     }
 
@@ -271,7 +281,8 @@ impl Crossing {
         loop {
             let rule = &self.book.rules()[self.kept.rule];
             let absence = rule.when.deadline(&self.kept.when);
-            let due = [absence, self.kept.episode.deadline()].into_iter().flatten().min();
+            let lift = Some(self.lift).filter(|at| *at != Nanos::MAX);
+            let due = [absence, self.kept.episode.deadline(), lift].into_iter().flatten().min();
             let Some(due) = due.filter(|due| if inclusive { *due <= time } else { *due < time }) else {
                 return;
             };
@@ -287,7 +298,17 @@ impl Crossing {
             let alerts: Vec<Alert> =
                 steps.into_iter().flatten().map(|step| self.alert(&step, missing)).collect();
             out.extend(alerts);
+            if self.lift <= due {
+                self.may_be_told(due, out.len());
+            }
+            self.look_for_silence(due);
         }
+    }
+
+    /// Its members' names.
+    pub(super) fn symbol(&self) -> String {
+        let names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
+        names.join("|")
     }
 
     /// Takes over what `was` knows, which is the same rule in another book.
@@ -319,6 +340,7 @@ impl Crossing {
         // The rule has kept what it computed as of this.
         self.revision = was.revision;
         self.kept = Kept { rule: self.kept.rule, ..was.kept.clone() };
+        self.look_for_silences();
     }
 
     /// The rule is no more.
@@ -333,7 +355,7 @@ impl Crossing {
         let rule = self.rule();
         let look = Look(self, step.at);
         let names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
-        let symbol = names.join("|");
+        let symbol = self.symbol();
         let mut values = self.kept.values(rule, &look);
         if !missing.is_empty() {
             values.push(("passed_over".to_owned(), missing.join("|")));
@@ -445,6 +467,7 @@ impl Crossing {
             named.marks.push_back(Mark { start, revision, flags });
             named.since.push_back(since);
         }
+        self.look_for_silences();
         Ok(())
     }
 }

@@ -84,9 +84,16 @@ impl Judge {
         let dues = self.kept.iter().enumerate().filter_map(move |(place, kept)| {
             let rule = &self.book.rules()[kept.rule];
             let is_one = is_closed == rule.is_judged_at_ends();
-            is_one.then(|| (kept.deadline(rule), place))
+            is_one.then(|| (self.due(place), place))
         });
         dues.filter(|(due, _)| *due != Nanos::MAX)
+    }
+
+    /// When time alone changes something for the rule at this place, or for who hears of it.
+    #[inline]
+    pub(super) fn due(&self, place: usize) -> Nanos {
+        let kept = &self.kept[place];
+        kept.deadline(&self.book.rules()[kept.rule]).min(self.lifts[place])
     }
 
     pub(super) fn reckon(&mut self) {
@@ -110,6 +117,10 @@ impl Judge {
             let alert = self.alert(place, &step, sight);
             out.alerts.push(alert);
         }
+        if self.lifts[place] <= due {
+            self.lift(place, sight, due, out);
+        }
+        self.look_for_silence(place, due);
         self.reckon();
     }
 }

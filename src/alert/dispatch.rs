@@ -4,10 +4,16 @@
 //! Whether an alert is inhibited is decided when all that its entry made fire is known: the order of rules and symbols
 //! says nothing about it. What ends in that entry inhibits what came before its end.
 //!
+//! An alert that still fires when nothing keeps it quiet any more is told then: as it was when it fired, with the time at
+//! which its silence or the last that inhibited it ended. The judges say when silences end, because they know their
+//! symbols' time; whether that makes a difference is decided here.
+//!
 //! # Bytes
-//! Version 3 (1 and 2 are read); the number of the book u64; each rule over several symbols ([`super::crossing`]); the
+//! Version 4 (1 to 3 are read); the number of the book u64; each rule over several symbols ([`super::crossing`]); the
 //! episodes that are not over: a list of (id 16 bytes, rule, symbol, severity u8, list of labels and their values, 1 if it
-//! fires, option of what suppresses it). Without severity and labels before version 3: they are the rule's.
+//! fires, option of what suppresses it, event time as of which that is i64, option of the alert that was not told
+//! ([`crate::schema::alerts`])). Without severity and labels before version 3: they are the rule's. Without what comes last
+//! before version 4: what was suppressed then is not told later.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +22,13 @@ use feeds::time::Nanos;
 
 use super::crossing::{Crossing, News};
 use super::judge::{Export, Judged};
+use super::lifts::{Lift, Step, merged};
 use super::rulebook::{Books, RuleBook};
 use super::{Alert, AlertId, Severity, State, Subject};
 use crate::codec::{CodecError, Put, Reader};
+use crate::schema::alerts;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// An episode that is not over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +39,10 @@ struct Standing {
     labels: Vec<(String, String)>,
     is_firing: bool,
     suppressed: Option<String>,
+    /// The event time at which that was looked at last.
+    looked: Nanos,
+    /// What was not told, while it fires.
+    untold: Option<Box<Alert>>,
 }
 
 impl Standing {
@@ -43,6 +55,8 @@ impl Standing {
             labels: alert.labels.clone(),
             is_firing: alert.state == State::Firing,
             suppressed: None,
+            looked: Nanos::MIN,
+            untold: None,
         }
     }
 
@@ -64,6 +78,11 @@ impl Standing {
         if let Some(why) = &self.suppressed {
             out.put_bytes(why.as_bytes());
         }
+        out.put_i64(self.looked);
+        out.put_u8(u8::from(self.untold.is_some()));
+        if let Some(alert) = &self.untold {
+            out.put_bytes(&alerts::encode(alert));
+        }
     }
 
     /// Reads one of this version, whose rule may be in `book`.
@@ -82,7 +101,12 @@ impl Standing {
         };
         let is_firing = from.u8()? == 1;
         let suppressed = if from.u8()? == 1 { Some(text(from)?) } else { None };
-        Ok(Standing { rule, symbol, severity, labels, is_firing, suppressed })
+        let looked = if version < 4 { Nanos::MIN } else { from.i64()? };
+        let untold = match version >= 4 && from.u8()? == 1 {
+            true => Some(Box::new(alerts::decode(from.bytes()?)?)),
+            false => None,
+        };
+        Ok(Standing { rule, symbol, severity, labels, is_firing, suppressed, looked, untold })
     }
 }
 
@@ -115,7 +139,15 @@ enum Event<'a> {
     Rules(&'a Arc<RuleBook>),
     Final(&'a Export),
     Watermark(Nanos),
-    Told(Box<Alert>),
+    Told(Step),
+}
+
+/// When an episode that fired ended: the event time, the entry, and when that came in.
+struct End {
+    was: Standing,
+    at: Nanos,
+    number: u64,
+    fired_at: Option<Nanos>,
 }
 
 impl Dispatch {
@@ -128,12 +160,15 @@ impl Dispatch {
 
     /// Takes what the symbols of an epoch said, and the books that came into force in it, with their entries. All
     /// alerts, in their order in the log.
-    pub fn take(&mut self, said: Vec<(&str, Judged)>, books: &[(u64, Arc<RuleBook>)]) -> Vec<Alert> {
+    pub fn take(&mut self, mut said: Vec<(&str, Judged)>, books: &[(u64, Arc<RuleBook>)]) -> Vec<Alert> {
+        let taken = |(symbol, judged): &mut (_, Judged)| {
+            (*symbol, std::mem::take(&mut judged.alerts), std::mem::take(&mut judged.lifts))
+        };
+        let told: Vec<(&str, Vec<Alert>, Vec<Lift>)> = said.iter_mut().map(taken).collect();
         let mut events: Vec<(u64, &str, u8, Option<Nanos>, Event<'_>)> = Vec::new();
         for (at, book) in books {
             events.push((*at, "", 0, None, Event::Rules(book)));
         }
-        let mut told = Vec::new();
         for (symbol, judged) in &said {
             for export in &judged.exports {
                 events.push((export.number, symbol, 2, export.received_at, Event::Final(export)));
@@ -142,11 +177,14 @@ impl Dispatch {
                 events.push((number, symbol, 3, received_at, Event::Watermark(watermark)));
             }
         }
-        for (symbol, judged) in &said {
-            told.extend(judged.alerts.iter().map(|alert| (*symbol, alert.clone())));
-        }
-        for (symbol, alert) in told {
-            events.push((alert.number, symbol, 1, alert.fired_at, Event::Told(Box::new(alert))));
+        for (symbol, alerts, lifts) in told {
+            for step in merged(alerts, lifts) {
+                let (number, received_at) = match &step {
+                    Step::Row(alert) => (alert.number, alert.fired_at),
+                    Step::Lift(lift) => (lift.number, lift.received_at),
+                };
+                events.push((number, symbol, 1, received_at, Event::Told(step)));
+            }
         }
         // What one symbol said of one entry is in order already: stable.
         events.sort_by(|a, b| (a.0, a.2 == 3, a.1, a.2).cmp(&(b.0, b.2 == 3, b.1, b.2)));
@@ -159,7 +197,7 @@ impl Dispatch {
             in_hand = Some(number);
             match event {
                 Event::Rules(book) => self.replace(book, number, &mut new),
-                Event::Told(alert) => new.push(*alert),
+                Event::Told(step) => new.push(step),
                 Event::Final(export) => {
                     self.hear(symbol, &News::Final(export), (number, received_at), &mut new)
                 }
@@ -174,16 +212,19 @@ impl Dispatch {
             }
         }
         for crossing in &mut self.crossings {
-            crossing.exhaust(&ended, end, &mut new);
+            let mut alerts = Vec::new();
+            crossing.exhaust(&ended, end, &mut alerts);
+            new.extend(merged(alerts, std::mem::take(&mut crossing.lifts)));
         }
         self.settle(&mut new, &mut alerts);
         alerts
     }
 
     /// Decides about the alerts of one entry, in their order, when all of them are known.
-    fn settle(&mut self, new: &mut Vec<Alert>, out: &mut Vec<Alert>) {
+    fn settle(&mut self, new: &mut Vec<Step>, out: &mut Vec<Alert>) {
         let mut ends = BTreeMap::new();
-        for alert in &*new {
+        for step in &*new {
+            let Step::Row(alert) = step else { continue };
             match alert.state {
                 State::Pending => {}
                 // It keeps others quiet that are before it in the log, too.
@@ -195,31 +236,99 @@ impl Dispatch {
                 }
             }
         }
-        for mut alert in new.drain(..) {
-            self.suppress(&mut alert, &ends);
-            out.push(alert);
+        let mut ended: Vec<End> = Vec::new();
+        for step in new.drain(..) {
+            match step {
+                Step::Row(mut alert) => {
+                    self.suppress(&mut alert, &ends);
+                    let was = self.standing.get(&alert.id).filter(|was| was.is_firing);
+                    if let Some(was) = was.filter(|_| alert.state == State::Resolved) {
+                        let Alert { event_time: at, number, fired_at, .. } = *alert;
+                        ended.push(End { was: was.clone(), at, number, fired_at });
+                    }
+                    out.push(*alert);
+                }
+                Step::Lift(Lift { number, received_at, id, at, .. }) => {
+                    out.extend(self.tell(id, at, (number, Some(received_at.unwrap_or(at))), &ends));
+                }
+            }
         }
         for id in ends.keys() {
             self.standing.remove(id);
         }
+        self.release(&ended, out);
     }
 
-    fn hear(&mut self, symbol: &str, news: &News<'_>, at: (u64, Option<Nanos>), out: &mut Vec<Alert>) {
+    /// Tells what nothing inhibits any more, now that these have ended: by symbol and rule.
+    fn release(&mut self, ended: &[End], out: &mut Vec<Alert>) {
+        let Some(book) = self.book.clone().filter(|_| !ended.is_empty()) else { return };
+        let mut quiet: Vec<(&str, &str, AlertId, &End)> = Vec::new();
+        for (id, standing) in self.standing.iter().filter(|(_, standing)| standing.untold.is_some()) {
+            let target = standing.subject();
+            let inhibited = |end: &&End| {
+                let source = end.was.subject();
+                book.spec().inhibitions.iter().any(|inhibition| {
+                    inhibition.target.matches(&target)
+                        && inhibition.source.matches(&source)
+                        && inhibition.equal.iter().all(|by| by.is_common(&source, &target))
+                })
+            };
+            let last = ended.iter().filter(inhibited).max_by_key(|end| end.at);
+            quiet.extend(last.map(|end| (target.symbol, target.rule, *id, end)));
+        }
+        quiet.sort_by_key(|(symbol, rule, id, _)| (*symbol, *rule, *id));
+        let quiet: Vec<(AlertId, &End)> = quiet.into_iter().map(|(.., id, end)| (id, end)).collect();
+        for (id, end) in quiet {
+            out.extend(self.tell(id, end.at, (end.number, end.fired_at), &BTreeMap::new()));
+        }
+    }
+
+    /// The alert of an episode that fires and was not told, if as of `at` nothing keeps it quiet any more.
+    fn tell(
+        &mut self,
+        id: AlertId,
+        at: Nanos,
+        (number, fired_at): (u64, Option<Nanos>),
+        ends: &BTreeMap<AlertId, Nanos>,
+    ) -> Option<Alert> {
+        let standing = self.standing.get(&id)?;
+        // What another symbol says may be of a time before that.
+        let event_time = at.max(standing.looked);
+        let untold = standing.untold.as_deref()?;
+        let told = Alert { event_time, fired_at, number, suppressed: None, ..untold.clone() };
+        let why = self.reason(&told, ends);
+        let standing = self.standing.get_mut(&id)?;
+        standing.looked = event_time;
+        standing.suppressed.clone_from(&why);
+        if why.is_some() {
+            return None;
+        }
+        standing.untold = None;
+        Some(told)
+    }
+
+    fn hear(&mut self, symbol: &str, news: &News<'_>, at: (u64, Option<Nanos>), out: &mut Vec<Step>) {
         for crossing in &mut self.crossings {
-            crossing.hear(symbol, news, at, self.idle, out);
+            let mut alerts = Vec::new();
+            crossing.hear(symbol, news, at, self.idle, &mut alerts);
+            out.extend(merged(alerts, std::mem::take(&mut crossing.lifts)));
         }
     }
 
     /// Another book: rules that are in both go on, the others end.
-    fn replace(&mut self, book: &Arc<RuleBook>, number: u64, out: &mut Vec<Alert>) {
+    fn replace(&mut self, book: &Arc<RuleBook>, number: u64, out: &mut Vec<Step>) {
         let mut old = std::mem::take(&mut self.crossings);
         for mut crossing in old.extract_if(.., |it| book.rules().iter().all(|rule| rule.text != it.text())) {
-            crossing.end((number, None), out);
+            let mut alerts = Vec::new();
+            crossing.end((number, None), &mut alerts);
+            out.extend(merged(alerts, Vec::new()));
         }
         self.crossings = crossings(book);
         for crossing in &mut self.crossings {
             if let Some(was) = old.iter().find(|was| was.text() == crossing.text()) {
                 crossing.go_on_from(was);
+                crossing.reconsider((number, None));
+                out.extend(crossing.lifts.drain(..).map(Step::Lift));
             }
         }
         self.book = Some(Arc::clone(book));
@@ -236,8 +345,11 @@ impl Dispatch {
             return;
         }
         alert.suppressed = self.reason(alert, ends);
+        let is_untold = alert.state == State::Firing && alert.suppressed.is_some();
         let standing = self.standing.entry(alert.id).or_insert_with(|| Standing::of(alert));
         standing.suppressed.clone_from(&alert.suppressed);
+        standing.looked = alert.event_time;
+        standing.untold = is_untold.then(|| Box::new(alert.clone()));
     }
 
     fn reason(&self, alert: &Alert, ends: &BTreeMap<AlertId, Nanos>) -> Option<String> {

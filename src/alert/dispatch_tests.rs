@@ -12,11 +12,14 @@ use super::Alert;
 use super::dispatch::{Dispatch, take};
 use super::judge::Judged;
 use super::rulebook::Books;
+use crate::codec::Put;
 use crate::config::{Cut, WindowSpec};
 use crate::symbol::{Entry, Outcomes, Strike, SymbolState};
 use crate::window::{Plan, Window};
 
 const MS: Nanos = 1_000_000;
+/// 2026-01-01, from which times are told.
+const START: Nanos = 1_767_225_600_000 * MS;
 
 /// Symbols under rules, and what is decided about their alerts.
 struct Deck {
@@ -25,6 +28,8 @@ struct Deck {
     dispatch: Dispatch,
     number: u64,
     log: Vec<Alert>,
+    /// It is read back from its bytes before each entry.
+    is_restored: bool,
 }
 
 impl Deck {
@@ -44,15 +49,41 @@ impl Deck {
         };
         let states = symbols.iter().map(state).collect();
         let dispatch = Dispatch::new(plan.books.get(1), plan.idle);
-        Deck { plan, states, dispatch, number: 0, log: Vec::new() }
+        Deck { plan, states, dispatch, number: 0, log: Vec::new(), is_restored: false }
     }
 
     /// An entry of these symbols.
     fn apply(&mut self, symbols: &[Symbol], entry: &Entry) {
+        if self.is_restored {
+            self.restore();
+        }
         self.number += 1;
         let judged: Vec<Judged> = symbols.iter().map(|symbol| self.judged(symbol, entry)).collect();
         let said = symbols.iter().map(Symbol::as_str).zip(judged).collect();
-        self.log.extend(take(&mut self.dispatch, said, &[], &self.plan.books));
+        let changes = match entry {
+            Entry::Rules(number) => vec![(self.number, *number, String::new())],
+            _ => Vec::new(),
+        };
+        self.log.extend(take(&mut self.dispatch, said, &changes, &self.plan.books));
+    }
+
+    /// Reads it back from its bytes.
+    fn restore(&mut self) {
+        for (symbol, state) in &mut self.states {
+            let mut bytes = Vec::new();
+            state.encode(&mut bytes);
+            *state = SymbolState::decode(&self.plan, &bytes).unwrap().named(symbol);
+        }
+        let mut bytes = Vec::new();
+        self.dispatch.encode(&mut bytes);
+        self.dispatch = Dispatch::decode(&self.plan.books, self.plan.idle, &bytes).unwrap();
+    }
+
+    /// Other rules are in force.
+    fn rules(&mut self, rules: &str) {
+        self.plan.books.put(2, rules).unwrap();
+        let symbols: Vec<Symbol> = self.states.keys().cloned().collect();
+        self.apply(&symbols, &Entry::Rules(2));
     }
 
     fn judged(&mut self, symbol: &Symbol, entry: &Entry) -> Judged {
@@ -64,13 +95,14 @@ impl Deck {
     /// A trade of `size` at so many milliseconds, which came in 7 ns later.
     fn trade(&mut self, symbol: &str, ms: Nanos, size: i64) {
         let trade = Trade::new(None, Decimal::new(100, 0), Decimal::new(size, 0), Side::Buy);
-        let tick = Tick::new(SymbolId(0), ms * MS, Some(ms * MS + 7), Event::Trade(trade));
+        let at = START + ms * MS;
+        let tick = Tick::new(SymbolId(0), at, Some(at + 7), Event::Trade(trade));
         self.apply(&[Symbol::parse(symbol).unwrap()], &Entry::Tick(tick));
     }
 
     fn clock(&mut self, ms: Nanos) {
         let symbols: Vec<Symbol> = self.states.keys().cloned().collect();
-        let strike = Strike { frontier: ms * MS, received_at: Some(ms * MS + 7) };
+        let strike = Strike { frontier: START + ms * MS, received_at: Some(START + ms * MS + 7) };
         self.apply(&symbols, &Entry::Clock(strike));
     }
 
@@ -78,7 +110,7 @@ impl Deck {
     fn told(&mut self) -> Vec<String> {
         let row = |it: Alert| {
             let why = it.suppressed.map(|why| format!(" {why}")).unwrap_or_default();
-            format!("{} {} {} {}{why}", it.rule, it.symbol, it.state.name(), it.event_time / MS)
+            format!("{} {} {} {}{why}", it.rule, it.symbol, it.state.name(), (it.event_time - START) / MS)
         };
         self.log.drain(..).map(row).collect()
     }
@@ -197,6 +229,150 @@ fn what_is_critical_keeps_warnings_of_its_symbol_and_desk_quiet() {
     assert_eq!(deck.told(), expected);
 }
 
+/// Plays the same to a deck and to one that is read back before each entry.
+fn play(rules: &str, symbols: &[&str], play: impl Fn(&mut Deck)) -> (Vec<String>, Vec<Alert>) {
+    let mut told = Vec::new();
+    for is_restored in [false, true] {
+        let mut deck = Deck { is_restored, ..Deck::new(rules, symbols) };
+        play(&mut deck);
+        told.push((deck.log.clone(), deck.told()));
+    }
+    let (restored, whole) = (told.pop().unwrap(), told.pop().unwrap());
+    assert_eq!(restored.1, whole.1);
+    assert!(restored.0 == whole.0);
+    (whole.1, whole.0)
+}
+
+fn silence(name: &str, rules: &str, from: &str, until: &str) -> String {
+    let at = |time: &str| format!("2026-01-01T00:00:{time}Z");
+    let (from, until) = (at(from), at(until));
+    format!("[[silences]]\nname = '{name}'\nrules = [{rules}]\nfrom = '{from}'\nuntil = '{until}'\n")
+}
+
+#[test]
+fn what_still_fires_when_its_silence_ends_is_told_then() {
+    let rules = rule("hot", "size > 5", "message = '{symbol} {size}'") + &silence("s", "'hot'", "00", "01");
+    let (told, log) = play(&rules, &["a:B"], |deck| {
+        for (ms, size) in [(0, 9), (999, 8), (1_500, 7), (1_600, 6), (1_700, 1)] {
+            deck.trade("a:B", ms, size);
+        }
+    });
+    let expected = ["hot a:B firing 0 silence:s", "hot a:B firing 1000", "hot a:B resolved 1700"];
+    assert_eq!(told, expected);
+    // As it was when it fired, at the first entry behind the end.
+    assert_eq!((log[1].id, &log[1].message, &log[1].values), (log[0].id, &log[0].message, &log[0].values));
+    assert_eq!((log[1].number, log[1].fired_at), (3, Some(START + 1_500 * MS + 7)));
+    // The entry that resolves it is behind the end, too.
+    let (told, _) = play(&rules, &["a:B"], |deck| {
+        deck.trade("a:B", 0, 9);
+        deck.trade("a:B", 1_000, 1);
+    });
+    assert_eq!(told, ["hot a:B firing 0 silence:s", "hot a:B firing 1000", "hot a:B resolved 1000"]);
+    // Who was told already is not told again.
+    let late = rule("hot", "size > 5", "") + &silence("s", "'hot'", "01", "02");
+    let (told, _) = play(&late, &["a:B"], |deck| {
+        deck.trade("a:B", 0, 9);
+        deck.trade("a:B", 3_000, 9);
+    });
+    assert_eq!(told, ["hot a:B firing 0"]);
+}
+
+#[test]
+fn what_something_else_keeps_quiet_is_not_told_when_a_silence_ends() {
+    let rules = rule("hot", "size > 5", "")
+        + &rule("hotter", "size > 7", "")
+        + &silence("one", "'hot'", "00", "01")
+        + &silence("two", "'hot'", "00", "02")
+        + &inhibition("rules = ['hotter']", "rules = ['hot']", "'symbol'");
+    let (told, _) = play(&rules, &["a:B"], |deck| {
+        for (ms, size) in [(0, 9), (1_500, 9), (2_500, 9), (2_700, 7), (2_900, 1)] {
+            deck.trade("a:B", ms, size);
+        }
+    });
+    let expected = [
+        "hot a:B firing 0 silence:one",
+        "hotter a:B firing 0",
+        "hotter a:B resolved 2700",
+        "hot a:B firing 2700",
+        "hot a:B resolved 2900",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_still_fires_when_its_last_source_ends_is_told_then() {
+    let rules = rule("other", "size > 8", "")
+        + &rule("source", "size > 7", "")
+        + &rule("target", "size > 5", "")
+        + &inhibition("rules = ['source', 'other']", "rules = ['target']", "'venue'");
+    let (told, log) = play(&rules, &["a:B", "a:C"], |deck| {
+        deck.trade("a:C", 0, 9);
+        deck.trade("a:B", 5, 6);
+        deck.trade("a:C", 10, 8);
+        deck.trade("a:C", 20, 1);
+        deck.trade("a:B", 30, 1);
+    });
+    let expected = [
+        "other a:C firing 0",
+        "source a:C firing 0",
+        "target a:C firing 0 inhibited:source",
+        "target a:B firing 5 inhibited:source",
+        "other a:C resolved 10",
+        "source a:C resolved 20",
+        "target a:C resolved 20 inhibited:source",
+        "target a:B firing 20",
+        "target a:B resolved 30",
+    ];
+    let named: Vec<String> =
+        told.iter().map(|row| row.replace("inhibited:other", "inhibited:source")).collect();
+    assert_eq!(named, expected);
+    assert_eq!((log[7].number, log[7].fired_at), (4, Some(START + 20 * MS + 7)));
+}
+
+/// In the time of the final windows, and in the one order of several symbols.
+#[test]
+fn the_end_of_a_silence_is_told_of_final_windows_and_of_several_symbols() {
+    let when = r#""a:B".volume[1s, -1] > 5 and "b:B".volume[1s, -1] > 5"#;
+    let rules = rule("both", when, "")
+        + &rule("one", "volume[1s, -1] > 5", "")
+        + &silence("s", "'both', 'one'", "00", "03");
+    let (told, _) = play(&rules, &["a:B", "b:B"], |deck| {
+        for second in 0..5 {
+            deck.trade("a:B", second * 1_000 + 100, 9);
+            deck.trade("b:B", second * 1_000 + 100, 9);
+        }
+        deck.clock(5_000);
+    });
+    let expected = [
+        "one a:B firing 1000 silence:s",
+        "one b:B firing 1000 silence:s",
+        "both a:B|b:B firing 1000 silence:s",
+        "one a:B firing 3000",
+        "one b:B firing 3000",
+        "both a:B|b:B firing 3000",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_still_fires_when_its_silence_is_taken_away_is_told_then() {
+    let when = r#""a:B".volume[1s, -1] > 5 and "b:B".volume[1s, -1] > 5"#;
+    let rules = rule("hot", "size > 5", "") + &rule("both", when, "") + &rule("cold", "size > 5", "");
+    let silenced =
+        rules.clone() + &silence("s", "'hot', 'both'", "00", "50") + &silence("t", "'cold'", "00", "50");
+    let (told, _) = play(&silenced, &["a:B", "b:B"], |deck| {
+        deck.trade("a:B", 100, 9);
+        deck.trade("b:B", 100, 9);
+        deck.clock(1_200);
+        deck.told();
+        deck.rules(&(rules.clone() + &silence("t", "'cold'", "00", "03")));
+        deck.trade("a:B", 3_500, 9);
+    });
+    let expected =
+        ["both a:B|b:B firing 1000", "hot a:B firing 1200", "hot b:B firing 1200", "cold a:B firing 3000"];
+    assert_eq!(told, expected);
+}
+
 /// What was kept before severities and labels were: they are the rule's.
 #[test]
 fn older_bytes_are_read() {
@@ -207,13 +383,20 @@ fn older_bytes_are_read() {
     deck.dispatch.encode(&mut bytes);
     let labels = b"\x01\x04desk\x03one";
     let at = bytes.windows(labels.len()).position(|window| window == labels).unwrap();
-    assert_eq!((bytes[0], bytes[at - 1]), (3, 2));
-    for version in [1, 2] {
-        let old = [&[version], &bytes[1..at - 1], &bytes[at + labels.len()..]].concat();
+    // What comes last is when it was looked at, and nothing that was not told.
+    let mut looked = Vec::new();
+    looked.put_i64(START);
+    looked.put_u8(0);
+    let last = bytes.len() - looked.len();
+    assert_eq!((bytes[0], bytes[at - 1], &bytes[last..]), (4, 2, &looked[..]));
+    let never = [&bytes[..last], b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"].concat();
+    for version in [1, 2, 3] {
+        let labels = if version == 3 { at - 1..at - 1 } else { at - 1..at + labels.len() };
+        let old = [&[version], &bytes[1..labels.start], &bytes[labels.end..last]].concat();
         let read = Dispatch::decode(&deck.plan.books, deck.plan.idle, &old).unwrap();
         let mut again = Vec::new();
         read.encode(&mut again);
-        assert_eq!(again, bytes, "version {version}");
+        assert_eq!(again, never, "version {version}");
     }
     assert!(Dispatch::decode(&deck.plan.books, deck.plan.idle, &[&[9], &bytes[1..]].concat()).is_err());
 }

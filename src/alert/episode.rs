@@ -62,6 +62,13 @@ pub struct Step {
 }
 
 impl Episode {
+    /// The step by which it fires, while it does.
+    #[must_use]
+    pub fn firing(&self) -> Option<Step> {
+        let fired = self.fired.filter(|_| self.phase == Phase::Firing)?;
+        Some(self.step(State::Firing, fired))
+    }
+
     /// The condition was judged at `at`: whether it holds, and whether the rule's own end of it has come (`None` if it
     /// has none: then it ends when it does not hold).
     #[inline]

@@ -16,6 +16,7 @@ use super::Alert;
 use super::episode::Episode;
 use super::facts::{Facts, LiveWindow};
 use super::history::{History, Mark};
+use super::lifts::Lift;
 use super::rulebook::{Rule, RuleBook};
 use crate::rule::{Market, Memory, Number, Slot};
 use crate::stat::Key;
@@ -125,6 +126,8 @@ pub struct Export {
 pub struct Judged {
     /// Steps of episodes, in order.
     pub alerts: Vec<Alert>,
+    /// Ends of silences, in order.
+    pub lifts: Vec<Lift>,
     /// What rules over several symbols are to know.
     pub exports: Vec<Export>,
     /// Ends of theirs that the watermark has passed: by which entry, when that came in, the end; [`Nanos::MAX`] if that
@@ -137,12 +140,16 @@ impl Judged {
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.alerts.is_empty() && self.exports.is_empty() && self.watermarks.is_empty()
+        self.alerts.is_empty()
+            && self.lifts.is_empty()
+            && self.exports.is_empty()
+            && self.watermarks.is_empty()
     }
 
     /// Forgets all.
     pub fn clear(&mut self) {
         self.alerts.clear();
+        self.lifts.clear();
         self.exports.clear();
         self.watermarks.clear();
     }
@@ -159,11 +166,13 @@ pub struct Judge {
     lists: Lists,
     pub(super) live: Vec<LiveWindow>,
     /// Slots that are no windows, and all slots' values.
-    slots: Vec<usize>,
+    pub(super) slots: Vec<usize>,
     pub(super) values: Vec<Option<Number>>,
     exported: Vec<usize>,
     /// The end that was told last. (To tell it again changes nothing: it is not kept.)
     told: Nanos,
+    /// For each of `kept` that fires, the next end of one of its silences. (To tell it again changes nothing, too.)
+    pub(super) lifts: Vec<Nanos>,
     /// No deadline of a rule over final windows is before this; nor of any other.
     pub(super) closed_due: Nanos,
     pub(super) live_due: Nanos,
@@ -237,6 +246,7 @@ impl Judge {
             live_due: Nanos::MAX,
             exported,
             told: Nanos::MIN,
+            lifts: vec![Nanos::MAX; kept.len()],
             kept,
             book,
         };
@@ -444,22 +454,6 @@ impl Judge {
         closed
     }
 
-    /// Reads what is of now.
-    pub(super) fn look(&mut self, sight: &Sight<'_>, now: Nanos) {
-        let slots = &self.book.inputs().slots;
-        for LiveWindow { slots: read, live } in &mut self.live {
-            let standing = live.read(sight.windows, sight.plan);
-            for &place in &*read {
-                let Slot::Live { stat, .. } = &slots[place] else { continue };
-                let value = standing.and_then(|standing| (stat.value)(&standing.view()));
-                self.values[place] = value.and_then(|value| Number::from_value(&value));
-            }
-        }
-        for &place in &self.slots {
-            self.values[place] = self.facts.slot(&slots[place], now, sight);
-        }
-    }
-
     #[inline]
     fn judge(&mut self, place: usize, sight: &Sight<'_>, at: Nanos, out: &mut Judged) {
         let kept = &mut self.kept[place];
@@ -471,7 +465,11 @@ impl Judge {
             _ => None,
         };
         let step = kept.episode.judge(&rule.terms, at, holds, until);
-        let due = kept.deadline(rule);
+        if step.is_some() {
+            self.look_for_silence(place, at);
+        }
+        let due = self.due(place);
+        let rule = &self.book.rules()[self.kept[place].rule];
         if rule.is_judged_at_ends() {
             self.closed_due = self.closed_due.min(due);
         } else {

@@ -49,6 +49,7 @@ impl Judge {
         }
         judge.facts = Facts::decode(&mut from)?;
         judge.history.decode(&mut from)?;
+        judge.look_for_silences();
         judge.reckon();
         if from.is_empty() { Ok(judge) } else { Err(CodecError::Invalid) }
     }

@@ -17,6 +17,7 @@ pub mod judge;
 #[cfg(test)]
 mod judging_tests;
 mod kept;
+pub mod lifts;
 mod reload;
 pub mod rulebook;
 mod seen;

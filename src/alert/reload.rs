@@ -55,6 +55,11 @@ impl Judge {
             }
         }
         if let Some(new) = &mut new {
+            // Silences may be others now, and inhibitions.
+            for place in 0..new.kept.len() {
+                new.lift(place, sight, frontier, out);
+            }
+            new.look_for_silences();
             new.reckon();
         }
         new

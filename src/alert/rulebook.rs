@@ -8,7 +8,7 @@ use feeds::time::Nanos;
 use sha2::{Digest, Sha256};
 
 use super::episode::{Step, Terms};
-use super::{AlertId, Severity};
+use super::{AlertId, Severity, Subject};
 use crate::config::WindowSpec;
 use crate::config::rules::{RuleSpec, RulesSpec};
 use crate::rule::{Compiler, Condition, Inputs, Names, Problem, Template};
@@ -173,6 +173,20 @@ impl RuleBook {
     #[must_use]
     pub fn window_name(&self, window: usize) -> &str {
         self.names.get(window).map_or("", String::as_str)
+    }
+
+    /// The first end behind `after` of a silence of the rule at this place, at `symbol`.
+    #[must_use]
+    pub fn silence_end(&self, place: usize, symbol: &str, after: Nanos) -> Option<Nanos> {
+        let rule = &self.rules[place];
+        let silences = self.spec.silences.iter().filter(|silence| silence.until > after);
+        let mut labels = None;
+        let of_it = silences.filter(|silence| {
+            let labels = labels.get_or_insert_with(|| rule.labels());
+            let (name, severity) = (&rule.spec.name, rule.severity());
+            silence.of.matches(&Subject { rule: name, symbol, severity, labels })
+        });
+        of_it.map(|silence| silence.until).min()
     }
 
     /// The places of the rules that are judged at `symbol` alone.

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use feeds::time::Nanos;
 
 use super::episode::Step;
+use super::facts::LiveWindow;
 use super::judge::{Judge, Kept, Look, Sight};
 use super::rulebook::Rule;
 use super::seen::finals;
 use super::{Alert, SeenWindow};
-use crate::rule::{Condition, LooksAt, Market, Memory, Slot};
+use crate::rule::{Condition, LooksAt, Market, Memory, Number, Slot};
 
 impl Judge {
     /// The step as an alert.
@@ -37,6 +38,22 @@ impl Judge {
             windows: self.seen(kept, rule, sight),
             number: sight.number,
             suppressed: None,
+        }
+    }
+
+    /// Reads what is of now.
+    pub(super) fn look(&mut self, sight: &Sight<'_>, now: Nanos) {
+        let slots = &self.book.inputs().slots;
+        for LiveWindow { slots: read, live } in &mut self.live {
+            let standing = live.read(sight.windows, sight.plan);
+            for &place in &*read {
+                let Slot::Live { stat, .. } = &slots[place] else { continue };
+                let value = standing.and_then(|standing| (stat.value)(&standing.view()));
+                self.values[place] = value.and_then(|value| Number::from_value(&value));
+            }
+        }
+        for &place in &self.slots {
+            self.values[place] = self.facts.slot(&slots[place], now, sight);
         }
     }
 

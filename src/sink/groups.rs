@@ -27,6 +27,7 @@ pub(super) struct Member {
     pub(super) number: u64,
     id: AlertId,
     state: State,
+    is_suppressed: bool,
     row: Box<RawValue>,
 }
 
@@ -36,7 +37,9 @@ impl Member {
     /// # Errors
     /// If `row` is no JSON.
     pub(super) fn new(number: u64, alert: &Alert, row: String) -> Result<Member, serde_json::Error> {
-        Ok(Member { number, id: alert.id, state: alert.state, row: RawValue::from_string(row)? })
+        let is_suppressed = alert.suppressed.is_some();
+        let row = RawValue::from_string(row)?;
+        Ok(Member { number, id: alert.id, state: alert.state, is_suppressed, row })
     }
 }
 
@@ -68,7 +71,8 @@ impl Notification {
         let mut hash = Sha256::new();
         hash.update(serde_json::to_string(&common)?);
         for member in &self.members {
-            hash.update(format!("\n{}-{}", member.id, member.state.name()));
+            let quiet = if member.is_suppressed { "-suppressed" } else { "" };
+            hash.update(format!("\n{}-{}{quiet}", member.id, member.state.name()));
         }
         // Half of it, as of the id of an alert.
         let key = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();

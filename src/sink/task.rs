@@ -320,7 +320,9 @@ impl Task {
     }
 
     fn alone(&self, number: u64, alert: &Alert) -> Result<Told, QueryError> {
-        let key = format!("{}-{}", alert.id, alert.state.name());
+        // It may fire again for people, when nothing keeps it quiet any more.
+        let quiet = if alert.suppressed.is_some() { "-suppressed" } else { "" };
+        let key = format!("{}-{}{quiet}", alert.id, alert.state.name());
         Ok(Told { text: self.row(number, alert)?, key, alerts: 1 })
     }
 

@@ -148,6 +148,14 @@ name = \"some\"
 rules = [\"turn\"]
 symbols = [\"binance-us:*\"]
 until = \"2100-01-01T00:00:00Z\"
+[[silences]]
+name = \"early\"
+rules = [\"held\", \"now\", \"pair\"]
+until = \"MIDDLE\"
+[[inhibitions]]
+source = { rules = [\"held\"] }
+target = { rules = [\"now\"], severity = \"warning\" }
+equal = [\"venue\"]
 [[inhibitions]]
 source = { rules = [\"quiet\"] }
 target = { rules = [\"burst\"] }
@@ -170,7 +178,8 @@ pub(crate) fn config(more: bool) -> Config {
     }
     let market = Market::new(MarketSpec { symbols: 7, ..MarketSpec::default() });
     let names: Vec<&str> = market.instruments().iter().map(|it| it.native.as_str()).collect();
-    text.push_str(&RULES.replace("ONE", names[0]).replace("OTHER", names[1]));
+    let middle = feeds::time::format(MarketSpec::default().start + 20 * SECOND);
+    text.push_str(&RULES.replace("ONE", names[0]).replace("OTHER", names[1]).replace("MIDDLE", &middle));
     let mut config = Config::parse("made", &text, &Names::built_in()).unwrap();
     config.engine.checkpoint_entries = 300;
     assert_eq!(config.engine.idle, 2 * SECOND);
