@@ -158,7 +158,8 @@ fn differences(case: &Case, told: &[Alert]) -> Vec<String> {
         let Alert { rule, symbol, message, .. } = alert;
         let saw = values.join("; ");
         let at_text = time_of(at);
-        found.push((at, format!("unexpected: {at_text} {rule} {symbol} {state}: {message:?}, {saw}")));
+        let quiet = alert.suppressed.as_ref().map(|why| format!(", suppressed by {why}")).unwrap_or_default();
+        found.push((at, format!("unexpected: {at_text} {rule} {symbol} {state}: {message:?}, {saw}{quiet}")));
     }
     found.sort_by_key(|(at, _)| *at);
     found.into_iter().map(|(_, text)| text).collect()
@@ -178,6 +179,21 @@ fn others(expected: &Expected, alert: &Alert) -> Vec<String> {
     let mut others = Vec::new();
     if let Some(message) = expected.message.as_ref().filter(|message| **message != alert.message) {
         others.push(format!("it says {:?} and not {message:?}", alert.message));
+    }
+    if let Some(severity) = expected.severity.filter(|severity| *severity != alert.severity) {
+        others.push(format!("it is of severity {} and not {}", alert.severity.name(), severity.name()));
+    }
+    for (name, value) in &expected.labels {
+        match alert.subject().label(name) {
+            Some(known) if known == value => {}
+            Some(known) => others.push(format!("its label {name} is {known:?} and not {value:?}")),
+            None => others.push(format!("it has no label {name}")),
+        }
+    }
+    let quiet = alert.suppressed.as_deref().unwrap_or_default();
+    if let Some(wanted) = expected.suppressed.as_ref().filter(|wanted| **wanted != quiet) {
+        let by = |why: &str| if why.is_empty() { "nothing".to_owned() } else { why.to_owned() };
+        others.push(format!("it is suppressed by {} and not by {}", by(quiet), by(wanted)));
     }
     for (name, value) in &expected.values {
         match alert.values.iter().find(|(known, _)| known == name) {

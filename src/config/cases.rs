@@ -32,7 +32,7 @@ use super::problem::Problems;
 use super::raw::{self, DURATION, Section, Text};
 use super::validate::Checker;
 use super::{Catalogue, Config, ConfigError, Engine, Glob, RulesSpec, WindowSpec, limits, raw_rules};
-use crate::alert::State;
+use crate::alert::{Severity, State};
 
 /// When tests begin that do not say: a whole day, so that every window begins there.
 const START: Nanos = 1_767_225_600 * SECOND;
@@ -110,6 +110,12 @@ pub struct Expected {
     pub values: Vec<(String, String)>,
     /// What it has to say.
     pub message: Option<String>,
+    /// How grave it has to be.
+    pub severity: Option<Severity>,
+    /// Labels that it has to have; others are not looked at.
+    pub labels: Vec<(String, String)>,
+    /// What has to keep it quiet, such as `silence:night`; an empty text for nothing.
+    pub suppressed: Option<String>,
 }
 
 impl CaseFile {
@@ -329,7 +335,7 @@ impl Reader<'_> {
 
     fn expected(&self, table: &DeTable<'_>, span: &Range<usize>, rules: &RulesSpec) -> Option<Expected> {
         let problems = self.checker.problems;
-        let keys = ["at", "rule", "symbol", "state", "values", "message"];
+        let keys = ["at", "rule", "symbol", "state", "values", "message", "severity", "labels", "suppressed"];
         let section = Section::new("a row of `expect`", table, span.clone(), &keys, problems);
         let at = self.span_of(&section, "at", span);
         let rule = section.text("rule", "a rule's name in quotes");
@@ -352,7 +358,10 @@ impl Reader<'_> {
         });
         Some(Expected {
             line: problems.line_of(span.start),
-            values: self.values(&section),
+            values: pairs(&section, "values", "a table of texts, such as { \"volume[1s, -1]\" = \"5\" }"),
+            labels: pairs(&section, "labels", "a table of texts, such as { desk = \"crypto\" }"),
+            severity: section.text("severity", raw_rules::SEVERITY).map(|text| self.checker.severity(&text)),
+            suppressed: self.suppressed(&section, rules),
             message: section.text("message", "a text in quotes").map(Spanned::into_inner),
             at: at?,
             rule: rule?.into_inner(),
@@ -361,22 +370,37 @@ impl Reader<'_> {
         })
     }
 
-    fn values(&self, section: &Section<'_>) -> Vec<(String, String)> {
-        let expected = "a table of texts, such as { \"volume[1s, -1]\" = \"5\" }";
-        let Some(value) = section.value("values") else { return Vec::new() };
-        let Some(table) = value.get_ref().as_table() else {
-            section.wrong("values", expected, value);
-            return Vec::new();
-        };
-        let mut values = Vec::new();
-        for (name, value) in table.iter() {
-            match value.get_ref() {
-                DeValue::String(text) => values.push((name.get_ref().to_string(), text.to_string())),
-                _ => section.wrong("values", expected, value),
-            }
+    /// By what an alert is to be kept quiet: a silence or a rule that there is, or nothing.
+    fn suppressed(&self, section: &Section<'_>, rules: &RulesSpec) -> Option<String> {
+        let expected = "what keeps the alert quiet, such as \"silence:night\" or \"inhibited:burst\", or \"\" for nothing";
+        let text = section.text("suppressed", expected)?;
+        let silences = rules.silences.iter().map(|silence| format!("silence:{}", silence.name));
+        let sources = rules.rules.iter().map(|rule| format!("inhibited:{}", rule.name));
+        let known: Vec<String> = silences.chain(sources).collect();
+        if !text.get_ref().is_empty() && !known.contains(text.get_ref()) {
+            let advice = advice(text.get_ref(), known.iter().map(String::as_str));
+            let message = format!("nothing is suppressed by `{}`; {advice}", text.get_ref());
+            self.checker.problems.add(text.span(), message);
         }
-        values
+        Some(text.into_inner())
     }
+}
+
+/// Texts by name, as `key` has them.
+fn pairs(section: &Section<'_>, key: &str, expected: &str) -> Vec<(String, String)> {
+    let Some(value) = section.value(key) else { return Vec::new() };
+    let Some(table) = value.get_ref().as_table() else {
+        section.wrong(key, expected, value);
+        return Vec::new();
+    };
+    let mut pairs = Vec::new();
+    for (name, value) in table.iter() {
+        match value.get_ref() {
+            DeValue::String(text) => pairs.push((name.get_ref().to_string(), text.to_string())),
+            _ => section.wrong(key, expected, value),
+        }
+    }
+    pairs
 }
 
 fn symbol(text: &str) -> Result<Symbol, String> {

@@ -158,7 +158,7 @@ impl Checker<'_> {
         Some(name.clone())
     }
 
-    fn severity(&self, text: &Text) -> Severity {
+    pub(super) fn severity(&self, text: &Text) -> Severity {
         Severity::by_name(text.get_ref()).unwrap_or_else(|| {
             let advice = advice(text.get_ref(), Severity::ALL.map(Severity::name));
             self.problems.add(text.span(), format!("unknown severity `{}`; {advice}", text.get_ref()));

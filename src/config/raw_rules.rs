@@ -200,6 +200,6 @@ fn severities(section: &Section<'_>) -> Option<Spanned<Vec<Text>>> {
     }
 }
 
-const SEVERITY: &str = "\"info\", \"warning\" or \"critical\"";
+pub(super) const SEVERITY: &str = "\"info\", \"warning\" or \"critical\"";
 const SYMBOLS: &str = "symbols, such as [\"VENUE:*\"]";
 const WINDOW: &str = "a window's name in quotes, such as \"1m\"";

@@ -65,6 +65,33 @@ fn the_test_that_the_guide_shows_holds() {
 }
 
 #[test]
+fn the_test_of_a_silence_and_an_inhibition_that_the_guide_shows_holds() {
+    let guide = include_str!("../../docs/rules.md");
+    let block = guide.split("```").find(|block| block.contains("name = \"halted\"")).unwrap();
+    let text = block.split_once('\n').unwrap().1;
+    let (out, ended) = tested_text(text, &[]);
+    assert!(ended.is_ok() && out.ends_with("1 test, 0 failed\n"), "{out}");
+    let others = [
+        ("\"silence:opening\"", "\"inhibited:halted\"", "by silence:opening and not by inhibited:halted"),
+        ("suppressed = \"\"", "suppressed = \"silence:opening\"", "by nothing and not by silence:opening"),
+        ("severity = \"critical\" }", "severity = \"info\" }", "it is of severity critical and not info"),
+        ("state = \"resolved\"", "state = \"resolved\", labels = { desk = \"a\" }", "it has no label desk"),
+        ("suppressed = \"\"", "labels = { desk = \"a\" }", "its label desk is \"crypto\" and not \"a\""),
+    ];
+    for (written, other, said) in others {
+        let at = text.rfind(written).unwrap();
+        let changed = format!("{}{other}{}", &text[..at], &text[at + written.len()..]);
+        let (out, ended) = tested_text(&changed, &[]);
+        assert!(ended.is_err() && out.contains(said), "{said}: {out}");
+    }
+    let why = wrong(&text.replace("\"silence:opening\"", "\"silence:openin\""));
+    assert!(
+        why.contains("nothing is suppressed by `silence:openin`; the nearest is `silence:opening`"),
+        "{why}"
+    );
+}
+
+#[test]
 fn what_differs_is_said_with_time_and_line() {
     let text = format!(
         "{RULES}
