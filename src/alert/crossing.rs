@@ -378,7 +378,7 @@ impl Crossing {
             severity: rule.severity(),
             event_time: step.at,
             fired_at: Some(self.at.1.unwrap_or(step.at)),
-            message: rule.message.render(&look, &symbol, &rule.spec.name, rule.severity().name()),
+            message: rule.said(&look, &symbol, step.state),
             labels: rule.labels(),
             values,
             windows,

@@ -8,10 +8,10 @@ use feeds::time::Nanos;
 use sha2::{Digest, Sha256};
 
 use super::episode::{Step, Terms};
-use super::{AlertId, Severity, Subject};
+use super::{AlertId, Severity, State, Subject};
 use crate::config::WindowSpec;
 use crate::config::rules::{RuleSpec, RulesSpec};
-use crate::rule::{Compiler, Condition, Inputs, Names, Problem, Template};
+use crate::rule::{Compiler, Condition, Inputs, Market, Names, Problem, Template};
 use crate::window::Window;
 
 /// One rule, compiled.
@@ -70,6 +70,12 @@ impl Rule {
         let mut id = [0; 16];
         id.copy_from_slice(&hash.finalize()[..16]);
         AlertId(id)
+    }
+
+    /// What an alert of it says that comes to `state` at `symbol`.
+    #[must_use]
+    pub fn said(&self, market: &impl Market, symbol: &str, state: State) -> String {
+        self.message.render(market, symbol, &self.spec.name, self.severity().name(), state.name())
     }
 
     /// Its labels, by name.

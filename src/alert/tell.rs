@@ -32,7 +32,7 @@ impl Judge {
             severity: rule.severity(),
             event_time: step.at,
             fired_at: Some(sight.received_at.unwrap_or(step.at)),
-            message: rule.message.render(&look, &self.symbol, &rule.spec.name, rule.severity().name()),
+            message: rule.said(&look, &self.symbol, step.state),
             labels: rule.labels(),
             values: kept.values(rule, &look),
             windows: self.seen(kept, rule, sight),

@@ -8,6 +8,7 @@ use feeds::symbol::Symbol;
 
 use super::condition::{Condition, Pattern, Reads};
 use super::layout::Layout;
+use super::lookup::unknown_in_message;
 use super::program::Program;
 use super::syntax::{Expr, Tree};
 use super::template::{Part, Piece, Template, pieces};
@@ -86,6 +87,7 @@ impl<'a> Compiler<'a> {
                 Piece::Braced("symbol", _) => Part::Symbol,
                 Piece::Braced("rule", _) => Part::Rule,
                 Piece::Braced("severity", _) => Part::Severity,
+                Piece::Braced("state", _) => Part::State,
                 Piece::Braced(inside, start) => match self.value(inside) {
                     Ok((program, measure, of)) => {
                         reads.merge(of);
@@ -96,6 +98,7 @@ impl<'a> Compiler<'a> {
                             span: problem.span.start + start..problem.span.end + start,
                             ..problem
                         };
+                        let wrong = unknown_in_message(inside).map_or(wrong, |problem| vec![problem]);
                         problems.extend(wrong.into_iter().map(moved));
                         continue;
                     }

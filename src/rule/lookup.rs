@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Problem;
 use super::catalogue::{FUNCTIONS, NAMES};
 use super::layout::Layout;
 use super::syntax::Reference;
@@ -85,6 +86,21 @@ pub(super) fn unknown_name(name: &str) -> String {
         (None, Some(stat)) => format!("unknown name `{name}`; the nearest is the statistic `{stat}[1s]`"),
         (None, None) => format!("unknown name `{name}`; {}", advice(name, known)),
     }
+}
+
+/// What is wrong with what stands between braces, if it seems to be meant for a name of the alert itself.
+pub(super) fn unknown_in_message(inside: &str) -> Option<Problem> {
+    const OF_ALERT: [&str; 4] = ["symbol", "rule", "severity", "state"];
+    let name = inside.trim();
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let known = OF_ALERT.into_iter().chain(NAMES.iter().map(|known| known.name));
+    let meant = nearest(name, known).filter(|meant| is_name && OF_ALERT.contains(meant))?;
+    let message = match name == meant {
+        true => format!("write `{{{meant}}}`, without spaces"),
+        false => format!("unknown name `{name}`; the nearest is `{meant}`"),
+    };
+    let at = inside.len() - inside.trim_start().len();
+    Some(Problem { span: at..at + name.len(), message })
 }
 
 /// What to say of a function that there is not.

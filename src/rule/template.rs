@@ -1,6 +1,6 @@
 //! Messages: text with expressions in braces, `{symbol}: {volume[1s]} in a second`.
 //!
-//! `{symbol}`, `{rule}` and `{severity}` are those of the alert; anything else is an expression without memory. `{{` and
+//! `{symbol}`, `{rule}`, `{severity}` and `{state}` are those of the alert; anything else is an expression without memory. `{{` and
 //! `}}` are braces. Numbers are plain, floats with at most `DECIMALS` digits behind the point, durations, times,
 //! sides and truths as they are written; nothing is `-`.
 
@@ -30,6 +30,7 @@ pub(super) enum Part {
     Symbol,
     Rule,
     Severity,
+    State,
     Value { program: Program, measure: Measure },
 }
 
@@ -49,7 +50,14 @@ impl Template {
 
     /// The message.
     #[must_use]
-    pub fn render(&self, market: &impl Market, symbol: &str, rule: &str, severity: &str) -> String {
+    pub fn render(
+        &self,
+        market: &impl Market,
+        symbol: &str,
+        rule: &str,
+        severity: &str,
+        state: &str,
+    ) -> String {
         let mut text = String::new();
         // Without a cache in it, every aggregate is computed.
         let mut memory = Memory::default();
@@ -59,6 +67,7 @@ impl Template {
                 Part::Symbol => text.push_str(symbol),
                 Part::Rule => text.push_str(rule),
                 Part::Severity => text.push_str(severity),
+                Part::State => text.push_str(state),
                 Part::Value { program, measure } => {
                     let value = program.run(&(0..program.ops.len()), market, &mut memory);
                     text.push_str(&value.map_or_else(|| "-".to_owned(), |value| shown(value, *measure)));

@@ -15,12 +15,12 @@ fn rendered(text: &str, values: &[(&str, &str)]) -> String {
     for (name, value) in values {
         stage.set(name, value);
     }
-    template.render(&stage, "a:B", "burst", "warning")
+    template.render(&stage, "a:B", "burst", "warning", "firing")
 }
 
 #[test]
 fn text_and_names_are_put_together() {
-    assert_eq!(rendered("{symbol} {rule}: {{{severity}}}", &[]), "a:B burst: {warning}");
+    assert_eq!(rendered("{symbol} {rule}: {{{severity}}} {state}", &[]), "a:B burst: {warning} firing");
     assert_eq!(rendered("", &[]), "");
     assert_eq!(rendered("é}}{{", &[]), "é}{");
 }
@@ -48,5 +48,21 @@ fn windows_and_their_aggregates_are_read() {
     assert!(template.reads().is_closed() && template.reads().windows == [0]);
     let mut stage = Stage::new(compiler.finish());
     stage.close("volume[1s]", &["1", "2", "9.5"]);
-    assert_eq!(template.render(&stage, "", "", ""), "9.5 over 1.5");
+    assert_eq!(template.render(&stage, "", "", "", ""), "9.5 over 1.5");
+}
+
+#[test]
+fn what_is_meant_for_a_name_of_the_alert_is_told_which() {
+    let windows = windows();
+    for (text, message, span) in [
+        ("{simbol}", "unknown name `simbol`; the nearest is `symbol`", 1..7),
+        ("at {price} {severty}", "unknown name `severty`; the nearest is `severity`", 12..19),
+        ("{ state }", "write `{state}`, without spaces", 2..7),
+        ("{prise}", "unknown name `prise`; the nearest is `price`", 1..6),
+        ("{rule + 1}", "unknown name `rule`", 1..5),
+    ] {
+        let problems = Compiler::new(Names { windows: &windows }).template(text).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].message.starts_with(message), "{text}: {problems:?}");
+        assert_eq!(problems[0].span, span, "{text}");
+    }
 }
