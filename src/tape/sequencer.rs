@@ -267,7 +267,13 @@ impl Sequencer {
 
     fn join(&mut self, new: &NewSymbol) {
         let number = match self.numbers.get(&new.symbol) {
-            Some(number) => *number,
+            Some(&number) => {
+                // Announced before a stop, and not heard yet: it follows who names it, as it did.
+                if self.slots[number as usize].pulse.newest == Nanos::MIN {
+                    self.slots[number as usize].pulse.connection = self.connection(new.file);
+                }
+                number
+            }
             None => {
                 let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
                 self.numbers.insert(new.symbol.clone(), number);

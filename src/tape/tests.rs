@@ -120,11 +120,14 @@ fn states(plan: &Plan) -> BTreeMap<u32, (SymbolState, Outcomes)> {
     (0..SYMBOLS).map(|symbol| (symbol, (state(), Outcomes::default()))).collect()
 }
 
-/// Through the sequencer.
-fn sequenced(all: &[Made], each: usize, cut: Cut) -> BTreeMap<u32, (SymbolState, Outcomes)> {
+/// Through the sequencer. If `known`, a run before has announced the symbols, and stopped before any of them ticked.
+fn sequenced(all: &[Made], each: usize, cut: Cut, known: bool) -> BTreeMap<u32, (SymbolState, Outcomes)> {
     let plan = plan();
     let mut states = states(&plan);
     let mut sequencer = Sequencer::new(Arc::clone(&plan), cut, u64::MAX, 1, 0);
+    for (symbol, (state, _)) in states.iter().filter(|_| known) {
+        sequencer.restore(&new_symbol(*symbol).symbol, 0, state);
+    }
     let mut next = 1;
     let mut apply = |epoch: Epoch| {
         assert_eq!(epoch.first, next, "epochs adjoin");
@@ -198,17 +201,19 @@ proptest! {
         cut in prop_oneof![Just(Cut::Every(1)), Just(Cut::Every(17)), Just(Cut::Adaptive), any::<u64>().prop_map(Cut::Random)],
     ) {
         // Each file's offset is known from its decoder before its first tick, as with captures.
-        let known = |file, symbol| Made {
+        let first = |file, symbol| Made {
             file, symbol, after: SECOND / 10, behind: 0, timed: true, quote: false, offset: Some(0),
         };
-        let all = [vec![known(0, 0), known(1, 1)], all].concat();
+        let all = [vec![first(0, 0), first(1, 1)], all].concat();
         let expected = by_the_rules(&all);
-        for (symbol, (state, out)) in sequenced(&all, each, cut) {
-            let (their_state, their_out) = &expected[&symbol];
-            prop_assert_eq!(&out.windows, &their_out.windows, "windows of {}", symbol);
-            prop_assert_eq!(&out.late, &their_out.late, "late ticks of {}", symbol);
-            prop_assert_eq!(&out.gaps, &their_out.gaps, "gaps of {}", symbol);
-            prop_assert_eq!(&state, their_state);
+        for known in [false, true] {
+            for (symbol, (state, out)) in sequenced(&all, each, cut, known) {
+                let (their_state, their_out) = &expected[&symbol];
+                prop_assert_eq!(&out.windows, &their_out.windows, "windows of {}, known {}", symbol, known);
+                prop_assert_eq!(&out.late, &their_out.late, "late ticks of {}, known {}", symbol, known);
+                prop_assert_eq!(&out.gaps, &their_out.gaps, "gaps of {}, known {}", symbol, known);
+                prop_assert_eq!(&state, their_state);
+            }
         }
     }
 }
