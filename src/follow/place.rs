@@ -56,7 +56,9 @@ impl Place {
         }
         self.cursor = Some(cursor);
         let (Some(id), Some(state)) = (text("id"), text("state")) else { return false };
-        let step = (id.to_owned(), state.to_owned());
+        // What was suppressed when it fired may be told later, as the same step.
+        let quiet = if text("suppressed").is_some() { "-suppressed" } else { "" };
+        let step = (id.to_owned(), format!("{state}{quiet}"));
         if !self.printed.insert(step.clone()) {
             return false;
         }
@@ -144,6 +146,12 @@ mod tests {
         assert_eq!(place.cursor(), at(1, 9));
         assert!(!place.take(&json!({ "cursor": "x" })) && !place.take(&json!(7)));
         assert!(place.take(&json!({ "cursor": "1-10", "id": "b", "state": "resolved" })), "another step");
+        let quiet = json!({ "cursor": "1-11", "id": "c", "state": "firing", "suppressed": "silence:night" });
+        let (told, again) = (alert("1-12", "c"), alert("1-13", "c"));
+        assert!(
+            place.take(&quiet) && place.take(&told) && !place.take(&again),
+            "told when nothing suppresses it"
+        );
     }
 
     #[test]

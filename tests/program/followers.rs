@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use tapedeck::alert::{Alert, Severity, State};
+use tapedeck::alert::{Alert, Cursor, Severity, State};
 use tapedeck::clock;
-use tapedeck::schema::alerts;
+use tapedeck::schema::alerts::{self, Generation};
 use tapedeck::store::open_reader;
 
 use super::crashes::{Live, head_of, line_of, simulator, started};
@@ -166,13 +166,17 @@ fn trades(folder: &Folder, db: &str) -> u64 {
 
 /// Five that follow, each in its own way: from the beginning, from later on, going back a little each time it comes
 /// again; and the program twice, of which one is killed, too.
-fn five(folder: &Folder, port: u16, head: u64) -> Vec<Box<dyn Follower>> {
+fn five(folder: &Folder, port: u16) -> Vec<Box<dyn Follower>> {
+    let head = log(folder, "db").len() as u64;
+    let store = open_reader(&folder.path().join("db")).unwrap();
+    let generation = Generation::read(&*store).unwrap().number;
+    let behind = |number| Cursor { generation, number };
     vec![
-        Box::new(Socket::start(port, 0, 0)),
-        Box::new(Socket::start(port, head, 0)),
-        Box::new(Socket::start(port, head / 2, 40)),
-        Box::new(Program::start(folder, port, "steady", 0, false)),
-        Box::new(Program::start(folder, port, "mortal", head, true)),
+        Box::new(Socket::start(port, behind(0), 0)),
+        Box::new(Socket::start(port, behind(head), 0)),
+        Box::new(Socket::start(port, behind(head / 2), 40)),
+        Box::new(Program::start(folder, port, "steady", behind(0), false)),
+        Box::new(Program::start(folder, port, "mortal", behind(head), true)),
     ]
 }
 
@@ -307,7 +311,7 @@ fn five_who_follow_a_run_that_is_killed_are_told_what_an_uninterrupted_one_says(
         followed: 0,
     };
     drop(chase.started().running);
-    let mut followers = five(&folder, port, log(&folder, "db").len() as u64);
+    let mut followers = five(&folder, port);
     let (begin, kills) = (clock::stamp(), number("TAPEDECK_KILLS", KILLS));
     for _ in 0..kills {
         let committed = trades(&folder, "db");
@@ -371,7 +375,7 @@ fn five_who_follow_a_run_that_loses_trades_are_told_its_log() {
     let draws = Draws(number("TAPEDECK_SEED", 5));
     let mut chase = Chase { folder: &folder, line, draws, before: 0, followed: 0 };
     drop(chase.started().running);
-    let mut followers = five(&folder, port, log(&folder, "db").len() as u64);
+    let mut followers = five(&folder, port);
     let kills = number("TAPEDECK_KILLS", KILLS_WITH_LOSS);
     for _ in 0..kills {
         chase.kill(&mut followers);

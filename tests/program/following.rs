@@ -1,7 +1,7 @@
 //! Clients of the alert stream that keep what they are told: over a WebSocket of their own, and the program's.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
-use tapedeck::alert::Alert;
+use tapedeck::alert::{Alert, Cursor};
 use tokio_tungstenite::tungstenite::{self, Error, Message, WebSocket};
 
 use super::support::{Draws, Folder, Running, command, pause};
@@ -45,24 +45,6 @@ impl Row {
     }
 }
 
-/// The generation of the log of the run that listens on `port`, as soon as that does.
-fn generation(port: u16) -> u64 {
-    loop {
-        let asked = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
-            stream.write_all(
-                b"GET /v1/alerts?limit=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-            )?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text).map(|_| text)
-        });
-        let text = asked.unwrap_or_default();
-        if let Some((_, next)) = text.split_once("\"next\":\"") {
-            return next.split_once('-').unwrap().0.parse().unwrap();
-        }
-        pause(COMES_AGAIN);
-    }
-}
-
 /// A client, and what it was told.
 pub(crate) trait Follower {
     fn name(&self) -> String;
@@ -93,12 +75,12 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Follows behind alert `begin`; each time it comes again it goes back by up to `back` alerts that it knows.
-    pub(crate) fn start(port: u16, begin: u64, back: u64) -> Socket {
+    /// Follows behind this alert; each time it comes again it goes back by up to `back` alerts that it knows.
+    pub(crate) fn start(port: u16, behind: Cursor, back: u64) -> Socket {
+        let Cursor { generation, number: begin } = behind;
         let (last, stop) = (Arc::new(AtomicU64::new(begin)), Arc::new(AtomicBool::new(false)));
-        let (known, shared) = (generation(port), (Arc::clone(&last), Arc::clone(&stop)));
-        let work =
-            Work { port, generation: known, begin, back, last: shared.0, stop: shared.1, told: Vec::new() };
+        let shared = (Arc::clone(&last), Arc::clone(&stop));
+        let work = Work { port, generation, begin, back, last: shared.0, stop: shared.1, told: Vec::new() };
         Socket { begin, back, last, stop, thread: std::thread::spawn(|| work.run()) }
     }
 }
@@ -204,17 +186,17 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Follows behind alert `begin`. One that `is_mortal` is killed with the run, now and then, and started again.
+    /// Follows behind this alert. One that `is_mortal` is killed with the run, now and then, and started again.
     pub(crate) fn start(
         folder: &Folder,
         port: u16,
         name: &'static str,
-        begin: u64,
+        behind: Cursor,
         is_mortal: bool,
     ) -> Program {
         let folder = folder.path().to_owned();
-        let generation = generation(port);
-        let running = started(&folder, port, name, (generation, begin), 0);
+        let Cursor { generation, number: begin } = behind;
+        let running = started(&folder, port, name, behind, 0);
         Program { name, folder, port, generation, begin, is_mortal, starts: 1, running }
     }
 }
@@ -223,9 +205,9 @@ fn output(folder: &Path, name: &str, start: usize) -> PathBuf {
     folder.join(format!("{name}.{start}.ndjson"))
 }
 
-fn started(folder: &Path, port: u16, name: &str, (generation, begin): (u64, u64), start: usize) -> Running {
+fn started(folder: &Path, port: u16, name: &str, behind: Cursor, start: usize) -> Running {
     let line = format!(
-        "alerts follow http://127.0.0.1:{port} --after {generation}-{begin} --format ndjson --state-file {name}.cursor"
+        "alerts follow http://127.0.0.1:{port} --after {behind} --format ndjson --state-file {name}.cursor"
     );
     let out = File::create(output(folder, name, start)).unwrap();
     let mut command = command(line.split(' '));
@@ -253,7 +235,7 @@ impl Follower for Program {
         if self.is_mortal && draws.below(MORTAL_ONE_IN) == 0 {
             self.running.signal("KILL");
             self.running.wait();
-            let behind = (self.generation, self.begin);
+            let behind = Cursor { generation: self.generation, number: self.begin };
             self.running = started(&self.folder, self.port, self.name, behind, self.starts);
             self.starts += 1;
         }
