@@ -62,7 +62,7 @@ name = "gap"
 symbols = ["*:BTCUSDT"]
 when = "gap(trades)"
 severity = "critical"
-message = "trades may be missing; so far {gaps} gaps"
+message = "{state}: ids are missing or a connection broke; {gaps} gaps so far"
 "#;
 
 /// Where the exchange listens, if nobody else does.
