@@ -158,10 +158,8 @@ pub(super) fn alerts(store: &dyn Store, out: &mut dyn Write) -> Result<()> {
         let [fired, resolved] = rules.entry(alert.rule).or_default();
         match alert.state {
             State::Pending => {}
-            State::Firing => {
-                firing.insert(alert.id);
-                *fired += 1;
-            }
+            // An episode that was kept quiet at first has a second such step.
+            State::Firing => *fired += u64::from(firing.insert(alert.id)),
             State::Resolved => *resolved += u64::from(firing.remove(&alert.id)),
         }
     }
@@ -181,6 +179,44 @@ mod tests {
     use feeds::frame::FieldCount;
 
     use super::*;
+    use crate::alert::{Alert, Severity};
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Batch, Family};
+
+    /// A second step `firing` of one episode tells what was kept quiet at first; a third is of another one.
+    #[test]
+    fn an_episode_fires_once_however_often_that_is_told() {
+        let (store, mut batch) = (MemoryStore::new(), Batch::default());
+        let steps = [
+            (State::Pending, 1),
+            (State::Firing, 1),
+            (State::Firing, 1),
+            (State::Resolved, 1),
+            (State::Firing, 2),
+        ];
+        for (number, (state, id)) in (1..).zip(steps) {
+            let alert = Alert {
+                id: AlertId([id; 16]),
+                state,
+                rule: "hot".to_owned(),
+                symbol: "a:B".to_owned(),
+                severity: Severity::Warning,
+                event_time: 0,
+                fired_at: None,
+                message: String::new(),
+                labels: Vec::new(),
+                values: Vec::new(),
+                windows: Vec::new(),
+                number,
+                suppressed: None,
+            };
+            batch.put(Family::Alerts, schema::alerts::key(number), schema::alerts::encode(&alert));
+        }
+        store.commit(&batch, false).unwrap();
+        let mut out = Vec::new();
+        alerts(&store, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "\nalerts\n  hot        fired 2, resolved 1\n");
+    }
 
     #[test]
     fn new_fields_are_told_once_for_all_connections_of_a_venue() {
